@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+# connleak: `make help` lists what there is to make.
+
+O         ?= build
+PREFIX    ?= /usr/local
+CC        ?= gcc
+CLANG     ?= clang
+BPFTOOL   ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+LLVM_STRIP ?= llvm-strip
+PKG_CONFIG ?= pkg-config
+VERSION   := 0.1.0
+
+# V=1 shows the commands; SAN=address,undefined builds with sanitizers; DEVELOPER=1 adds -Werror.
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-8s %s\n' $(1) $(2))
+
+WARN := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+	-Wformat=2 -Wno-missing-field-initializers
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARN) $(if $(DEVELOPER),-Werror) \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+CPPFLAGS_ALL := -Iinclude -I$(O)/bpf -D_GNU_SOURCE -DCONNLEAK_VERSION='"$(VERSION)"' $(CPPFLAGS)
+LDFLAGS_ALL := $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/') \
+	-Iinclude -Ibpf -Wall -Wextra -Wno-unused-parameter -Wno-address-of-packed-member
+
+LIBS := -lbpf -lelf -lz -ljansson -lncursesw -ltinfo -lm
+
+CORE  := $(wildcard user/core/*.c)
+USER  := $(CORE) $(wildcard user/collect/*.c user/cmd/*.c user/tui/*.c user/*.c)
+UNIT  := $(wildcard tests/unit/test_*.c)
+ROOT  := $(wildcard tests/root/test_*.c)
+TRACE_BPF := $(filter-out bpf/iter_conn.bpf.c,$(wildcard bpf/*.bpf.c))
+obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
+UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT))
+ROOT_BIN := $(patsubst tests/root/%.c,$(O)/tests/root_%,$(ROOT))
+TOOLS_BIN := $(patsubst tools/%.c,$(O)/tools/%,$(wildcard tools/*.c))
+SKELS := $(O)/bpf/connleak.skel.h $(O)/bpf/iter_conn.skel.h
+# The objects a unit test names in its head comment, "objects: core/x.o ...".
+named = $(addprefix $(O)/obj/user/,$(shell sed -n 's/^ \* objects: //p' $(1)))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all deps deps-build deps-demo deps-test tools check check-root test e2e demo bench \
+	format format-check sizes install clean help
+
+all: $(O)/connleak ## build build/connleak
+
+deps-build:
+	$(Q)tools/deps.sh build
+deps-demo:
+	$(Q)tools/deps.sh build demo
+deps-test:
+	$(Q)tools/deps.sh build demo test
+deps: deps-test ## install the Debian packages that building and testing need
+
+# --- kernel programs ---
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(O)/bpf/connleak.linked.o: $(patsubst bpf/%.c,$(O)/bpf/%.o,$(TRACE_BPF))
+	$(call say,LINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+$(O)/bpf/iter_conn.linked.o: $(O)/bpf/iter_conn.bpf.o
+	$(Q)cp $< $@
+$(O)/bpf/%.skel.h: $(O)/bpf/%.linked.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+
+# --- user space ---
+$(O)/obj/%.o: %.c | deps-build-once
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+# The skeletons exist before what includes them is compiled; -MMD knows the rest.
+$(call obj,$(wildcard user/collect/*.c)) $(call obj,$(ROOT)): | $(SKELS)
+
+$(O)/connleak: $(call obj,$(USER)) | $(O)/core_pure.ok
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+	@echo "built $@ $(VERSION): not in this version: watch, record, replay, explain, ready, --pg, stacks"
+
+# Plain make names what is missing; the targets that install run deps first.
+.PHONY: deps-build-once
+deps-build-once:
+	@if [ "$$(id -u)" = 0 ] && [ -n "$(INSTALL_DEPS)" ]; then tools/deps.sh build; else \
+	command -v $(CLANG) >/dev/null && command -v $(BPFTOOL) >/dev/null && \
+	command -v $(PKG_CONFIG) >/dev/null && \
+	$(PKG_CONFIG) --exists libbpf libelf zlib jansson ncursesw || \
+	{ tools/deps.sh print build; exit 1; }; fi
+
+# user/core/ calls nothing but strings, memory, mathematics and jansson's tree.
+$(O)/core_pure.ok: $(call obj,$(CORE)) tests/core_pure.sh tests/core_pure.allow
+	$(call say,PURE,user/core)
+	$(Q)tests/core_pure.sh tests/core_pure.allow $(call obj,$(CORE)) && touch $@
+
+# --- tests ---
+$(O)/tests/test_%: $(O)/obj/tests/unit/test_%.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(MAKE) --no-print-directory -s $(call named,tests/unit/test_$*.c)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $< $(call named,tests/unit/test_$*.c) -lcmocka -ljansson -lm -o $@
+
+$(O)/tools/%: tools/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -I$(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql) \
+		$(ALL_CFLAGS) $(LDFLAGS_ALL) $< -lpq -lpthread -lm -o $@
+tools: $(TOOLS_BIN) ## build the order service and the load tools
+
+check: $(UNIT_BIN) $(O)/core_pure.ok ## unit tests: no root, no network, seconds
+	$(Q)tests/run.sh $(UNIT_BIN)
+
+clean: ## remove what was built
+	rm -rf $(O)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@echo "Variables: O=build PREFIX=/usr/local DESTDIR= V=1 SAN=address,undefined DEVELOPER=1"
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * canary.h - a bounded watch of a target, its verdict, and the verdict's power
+ *
+ * The rule is detector.md section 7. `leak` may come at any tick; `pass` needs the whole window,
+ * traffic, no losses, and a bound on the leak rate below what was asked for; everything else is
+ * `inconclusive` and says how long the watch should have been. No data never passes.
+ */
+#ifndef CONNLEAK_CANARY_H
+#define CONNLEAK_CANARY_H
+
+#include "detector.h"
+
+enum verdict_kind { VERDICT_PASS, VERDICT_LEAK, VERDICT_INCONCLUSIVE };
+enum canary_end {
+	CANARY_END_TIME,	/* the window is over */
+	CANARY_END_INTERRUPTED, /* SIGINT: the window is what was watched */
+	CANARY_END_PROGRAM, /* the program that the canary started ended: judged on the time seen */
+	CANARY_END_TARGET_GONE /* the watched process exited early */
+};
+
+struct canary_params {
+	int64_t window_ns;     /* --for */
+	double detect_per_min; /* --detect, > 0 */
+	double confidence;     /* 0 < c < 1 */
+	int64_t start_ns;      /* first moment of the window */
+	/* Is this holder part of the target? Pure; @arg borrowed. NULL: all are. */
+	bool (*is_target)(const struct holder *h, void *arg);
+	void *arg;
+};
+
+struct verdict {
+	enum verdict_kind kind;
+	int64_t time_ns;
+	double window_s, watched_s;
+	char reason[320]; /* one sentence; foreign text in it is cleaned */
+	char why[320];	  /* what the power rests on, one sentence */
+	uint32_t holders;
+	uint64_t opened, closed, adopted, failed, rejected, open, idle, exchanges;
+	uint64_t left_idle;	 /* m: idle and passed over at the end */
+	int64_t longest_idle_ns; /* of what came back; T_NEVER: nothing did */
+	double detectable_leak_per_min, named_leak_per_min; /* NAN: none (no window) */
+	double confidence;
+	double detect_per_min;
+	double needed_window_s; /* NAN when there is no answer (nothing seen) */
+	uint64_t lost_events;
+	uint32_t n_findings;
+	char findings[16][17]; /* ids of firing leak and fd_leak findings of the target */
+	uint32_t usage;	       /* slot of the worst usage of the target, or SLOT_NONE */
+};
+
+/* What a progress line shows. */
+struct canary_progress {
+	double watched_s, window_s;
+	uint32_t holders;
+	uint64_t opened, closed, open, exchanges;
+	uint32_t k, k_needed; /* rungs of the worst usage, and how many the rule asks for */
+	bool is_leak;	      /* a rule holds now */
+};
+
+struct canary;
+
+/* Copies @p. Returns NULL without memory. */
+struct canary *canary_new(const struct canary_params *p);
+void canary_free(struct canary *c);
+
+/* Call after each tick's events went through table and detector. */
+void canary_tick(struct canary *c, const struct proctab *pt, const struct detector *d,
+		 int64_t now_ns);
+void canary_get_progress(const struct canary *c, struct canary_progress *ret);
+
+/* The verdict as of the last tick. May be called once or many times. */
+void canary_verdict(const struct canary *c, const struct proctab *pt, const struct detector *d,
+		    enum canary_end why, struct verdict *ret);
+
+const char *verdict_name(enum verdict_kind k); /* "pass", "leak", "inconclusive" */
+
+#endif

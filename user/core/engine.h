@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.h - the pure pipeline: a snapshot goes in, the process table and the detector move on
+ */
+#ifndef CONNLEAK_ENGINE_H
+#define CONNLEAK_ENGINE_H
+
+#include "detector.h"
+
+struct engine {
+	struct proctab *table;
+	struct detector *detector;
+	int64_t now_ns; /* of the last tick */
+	int64_t wall_offset_ns;
+	uint64_t bad_events; /* that the table refused, by any reason */
+};
+
+/* Returns 0 or -ENOMEM. @limits may be NULL. The caller owes engine_release() on success. */
+int engine_init(struct engine *e, const struct proctab_limits *limits,
+		const struct detector_params *params);
+void engine_release(struct engine *e);
+
+/* Folds one snapshot in and forgets what nobody needs any more. Returns 0 or -ENOMEM. */
+int engine_step(struct engine *e, const struct snapshot *s);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proctab.h - the process table: who holds which connections to which peers, right now
+ *
+ * Built from events only; knows no clock. Four tables, each bounded, each addressed by a dense
+ * slot number that stays the same for the entry's life:
+ *
+ *	holder  a process (pid and start time)
+ *	peer    an address and port that is connected to
+ *	usage   one holder's use of one peer: what a row of `top` and a finding are about
+ *	conn    one open connection; belongs to one usage
+ *
+ * A holder stays after its exit until nothing of it is open and proctab_forget_holder() is called
+ * (the detector decides when: a finding may outlive the process by ten minutes).
+ *
+ * Full tables: the entry is not made, the loss is counted in proctab_lost(), and the counters of
+ * holder and usage go on counting as long as those exist.
+ */
+#ifndef CONNLEAK_PROCTAB_H
+#define CONNLEAK_PROCTAB_H
+
+#include "event.h"
+
+#define SLOT_NONE	 UINT32_MAX
+#define FD_ONLY_AFTER_NS (60 * NS_PER_S)
+
+struct conn {
+	uint64_t id; /* 0: free slot */
+	int64_t opened_ns;
+	int64_t tx_ns; /* last payload byte sent; T_NEVER: none seen */
+	int64_t rx_ns;
+	uint64_t tx; /* payload bytes so far */
+	uint64_t rx;
+	int64_t fin_ns; /* slot given up; T_NEVER: the server still spends one */
+	uint64_t site;
+	struct endpoint local;
+	uint32_t tid;
+	uint32_t usage;	     /* slot */
+	uint32_t prev, next; /* of the usage's open connections, oldest first by arrival */
+	uint8_t fin_how;     /* enum fin_how */
+	uint8_t last;	     /* enum io_last */
+	bool adopted;
+	bool has_io;	 /* an EV_IO was seen: bytes and times are measured */
+	bool is_fd_only; /* counted as such */
+};
+
+struct usage {
+	uint32_t holder;	 /* slot; SLOT_NONE: free */
+	uint32_t peer;		 /* slot */
+	uint32_t next_of_holder; /* slot of the holder's next usage, or SLOT_NONE */
+	uint32_t first_conn, last_conn;
+	struct counts counts;
+	int64_t first_open_ns; /* T_NEVER: none */
+	int64_t last_open_ns;
+};
+
+struct holder {
+	uint64_t id; /* 0: free slot */
+	struct holder_info info;
+	struct counts counts; /* kernel's own where EV_COUNT came, else what the events add up to */
+	int64_t exit_ns;      /* T_NEVER while it lives */
+	uint32_t first_usage;
+};
+
+struct peer {
+	struct endpoint endpoint; /* family 0: free slot */
+	uint32_t open;		  /* connections open to it from here, fd_only ones included */
+	uint32_t slots;		  /* of these, those that cost the server a slot */
+	/* what there is to lose; limit 0: not known */
+	uint32_t limit;
+	int64_t server_used; /* -1: not known. With SCOPE_NODE use `slots` */
+	enum budget_scope scope;
+	enum budget_source source;
+};
+
+struct proctab_limits {
+	uint32_t max_conns;   /* 0: 500,000 */
+	uint32_t max_holders; /* 0: 32,768 */
+	uint32_t max_usages;  /* 0: 65,536 */
+	uint32_t max_peers;   /* 0: 4,096 */
+};
+
+/* What one event touched, by slot; SLOT_NONE where nothing. */
+struct proctab_change {
+	uint32_t conn; /* after EV_CLOSE still readable until the next proctab_apply() */
+	uint32_t usage;
+	uint32_t holder;
+	uint32_t peer;
+	bool is_rejected; /* an EV_CLOSE or EV_FIN that product.md counts as `rejected` */
+	/* EV_IO: the values before it */
+	int64_t was_tx_ns, was_rx_ns;
+	uint64_t was_tx, was_rx;
+	bool was_has_io;
+};
+
+struct proctab;
+
+/* @limits: NULL for the defaults. Returns NULL when there is no memory. */
+struct proctab *proctab_new(const struct proctab_limits *limits);
+void proctab_free(struct proctab *pt);
+
+/*
+ * proctab_apply - fold one event in
+ * @ret: always written; says what was touched
+ *
+ * Events that name an unknown connection or holder are counted in proctab_lost() and change
+ * nothing. EV_TICK marks fd_only connections (descriptor held for more than 60 s after the slot
+ * went). O(1) amortised; EV_TICK is linear in the connections whose slot is given up.
+ * Returns 0, -ENOENT (unknown id), -ENOSPC (a table is full), -EEXIST (id already open), -ENOMEM.
+ */
+int proctab_apply(struct proctab *pt, const struct event *ev, struct proctab_change *ret);
+
+/* Borrowed until the next proctab_apply(). A slot that is free or out of range gives NULL. */
+const struct conn *proctab_conn(const struct proctab *pt, uint32_t slot);
+const struct usage *proctab_usage(const struct proctab *pt, uint32_t slot);
+const struct holder *proctab_holder(const struct proctab *pt, uint32_t slot);
+const struct peer *proctab_peer(const struct proctab *pt, uint32_t slot);
+
+/* Upper bounds of the slots in use: iterate 0..n-1 and skip NULL. */
+uint32_t proctab_n_conns(const struct proctab *pt);
+uint32_t proctab_n_usages(const struct proctab *pt);
+uint32_t proctab_n_holders(const struct proctab *pt);
+uint32_t proctab_n_peers(const struct proctab *pt);
+
+/* Slot by id, or SLOT_NONE. O(1). */
+uint32_t proctab_find_conn(const struct proctab *pt, uint64_t conn_id);
+uint32_t proctab_find_holder(const struct proctab *pt, uint64_t holder_id);
+uint32_t proctab_find_peer(const struct proctab *pt, const struct endpoint *ep);
+
+/* Open connections now, over everything. */
+uint64_t proctab_open(const struct proctab *pt);
+/* Events that could not be kept, by the source (EV_LOST) or by a full table here. */
+uint64_t proctab_lost(const struct proctab *pt);
+
+/* The peer's used slots for its budget's scope; -1: not known. */
+int64_t peer_used(const struct peer *p);
+
+/*
+ * Releases an exited holder without open connections, and its usages. Returns 0, -ENOENT, or
+ * -EBUSY (alive or something open).
+ */
+int proctab_forget_holder(struct proctab *pt, uint32_t slot);
+
+/* --- facts about one connection that several readers need --- */
+
+/* The server has answered, the process does nothing: detector.md section 3, "Turn". */
+bool conn_is_clients_turn(const struct conn *c);
+/* Time of the last payload byte in either direction, its opening if none was seen. */
+int64_t conn_last_io_ns(const struct conn *c);
+/* The server spends a slot on it. */
+static inline bool conn_has_slot(const struct conn *c)
+{
+	return c->fin_ns == T_NEVER;
+}
+
+#endif

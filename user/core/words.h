@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * words.h - findings, verdicts and connections as a person reads them
+ *
+ * Text goes into a caller's FILE-less buffer (struct strbuf), so that every view shares it and
+ * tests hold it against golden bytes.
+ */
+#ifndef CONNLEAK_WORDS_H
+#define CONNLEAK_WORDS_H
+
+#include "canary.h"
+#include "strbuf.h"
+
+/* "order-service (pid 4711, v2.3.9, container 9c1d)": what is known of a holder. */
+int words_holder(struct strbuf *sb, const struct holder_info *h);
+
+/* product.md's `summary`: one sentence, no newline. */
+int words_summary(struct strbuf *sb, const struct finding *f);
+
+/*
+ * words_finding - the block of product.md: first line LEAK/FD LEAK/BUDGET..., then the numbers
+ * Ends in a newline. Lines for what is not known are left out.
+ */
+int words_finding(struct strbuf *sb, const struct finding *f);
+
+/*
+ * words_verdict - the canary's last lines
+ * @f: the worst finding of the target, or NULL
+ * @h: the worst or only holder of the target, or NULL
+ */
+int words_verdict(struct strbuf *sb, const struct verdict *v, const struct finding *f,
+		  const struct holder *h);
+
+/* screens.md's moving line of a canary, no newline. */
+int words_progress(struct strbuf *sb, const struct canary_progress *p);
+
+#endif
