@@ -169,7 +169,7 @@ _Static_assert(sizeof(struct cl_holder) == 12 * 8 + 16 + 16 + 64 + 32 * 8, "hold
 _Static_assert(sizeof(struct cl_conn) == 72, "connection");
 _Static_assert(sizeof(struct cl_rec) == 32, "record head");
 _Static_assert(sizeof(struct cl_rec_open) == 104, "open record");
-_Static_assert(sizeof(struct cl_rec_end) == 104, "end record");
+_Static_assert(sizeof(struct cl_rec_end) == 96, "end record");
 _Static_assert(sizeof(struct cl_sock) == 112, "snapshot record");
 _Static_assert(CL_DROP_MAX <= 8, "drop counters fit their array");
 
