@@ -16,7 +16,9 @@
 #define CL_ABI_VERSION	 1
 #define CL_COMM_LEN	 16
 #define CL_NODENAME_LEN	 64
-#define CL_LIFETIME_BINS 32 /* bin i counts lifetimes in [2^i, 2^(i+1)) microseconds */
+#define CL_REJECT_NS	 1000000000ULL /* a connection that ends sooner ... */
+#define CL_REJECT_BYTES	 300	       /* ... having read less than this was refused a session */
+#define CL_LIFETIME_BINS 32	       /* bin i counts lifetimes in [2^i, 2^(i+1)) microseconds */
 
 /* Bits of a connection. What they mean and when they change: sockstate.bpf.c. */
 enum cl_conn_flag {
@@ -72,7 +74,9 @@ struct cl_holder {
 	__u64 closed_peer; /* slot taken by the peer: FIN, reset, timeout */
 	__u64 fd_closed;   /* of closed_peer: the descriptor went too */
 	__u64 failed;
-	__u32 netns; /* inode number of the network namespace of its first connect */
+	__u64 rejected; /* slot gone within 1 s, by the peer's FIN or with an error message's worth
+			   read */
+	__u32 netns;	/* inode number of the network namespace of its first connect */
 	__u32 uid;
 	__u32 is_descendant; /* of the process in `ancestor_tgid`, see settings in maps.bpf.c */
 	__u32 pad;
@@ -165,7 +169,7 @@ struct cl_sock {
 };
 
 _Static_assert(sizeof(struct cl_holder_key) == 16, "holder key");
-_Static_assert(sizeof(struct cl_holder) == 12 * 8 + 16 + 16 + 64 + 32 * 8, "holder");
+_Static_assert(sizeof(struct cl_holder) == 13 * 8 + 16 + 16 + 64 + 32 * 8, "holder");
 _Static_assert(sizeof(struct cl_conn) == 72, "connection");
 _Static_assert(sizeof(struct cl_rec) == 32, "record head");
 _Static_assert(sizeof(struct cl_rec_open) == 104, "open record");

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iter_conn.bpf.c - the snapshot: every tracked socket into an array that user space has mapped
+ *
+ * An object of its own: the array cannot grow, so a larger one means to open this object again,
+ * while state and counters stay where they are.
+ */
+#include "compat.bpf.h"
+#include <bpf/bpf_tracing.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct cl_conn);
+} conns SEC(".maps"); /* the other object's, handed over before the load */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct cl_sock);
+} socks SEC(".maps");
+
+__u32 n_socks = 0;  /* written in this pass; user space sets it to 0 before one */
+__u32 n_missed = 0; /* in this pass, for want of room */
+
+/*
+ * Hook: iter/bpf_sk_storage_map, run by user space at each tick.
+ * Context: the reader's. The pass is not atomic over all sockets.
+ * Writes: socks, n_socks.
+ * Kernel: 5.11.
+ */
+SEC("iter/bpf_sk_storage_map")
+int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct cl_conn *c = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct traffic t = {};
+	struct tcp_sock *tp;
+	struct cl_sock *s;
+	__u32 flags, i;
+
+	if (!sk || !c)
+		return 0;
+	flags = c->flags & ~CL_FD;
+	if (sk->sk_socket)
+		flags |= CL_FD;
+	if (flags & CL_CONNECTING || !(flags & (CL_SLOT | CL_FD)) || !c->opened_ns)
+		return 0;
+	i = n_socks;
+	s = bpf_map_lookup_elem(&socks, &i);
+	if (!s) {
+		n_missed++;
+		return 0;
+	}
+	n_socks = i + 1;
+	__builtin_memset(s, 0, sizeof(*s));
+	s->id = c->id;
+	s->opened_ns = c->opened_ns;
+	s->slot_end_ns = c->slot_end_ns;
+	s->holder = c->holder;
+	s->tid = c->tid;
+	s->lport = c->lport;
+	s->rport = sock_dport(sk);
+	s->family = sk->__sk_common.skc_family == AF_INET6 ? 6 : 4;
+	s->state = sk->__sk_common.skc_state;
+	s->flags = flags;
+	s->how = c->how;
+	sock_laddr(sk, s->laddr);
+	sock_raddr(sk, s->raddr);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return 0;
+	sock_traffic(tp, &t);
+	s->tx_bytes = t.tx_bytes;
+	s->rx_bytes = t.rx_bytes;
+	s->tx_age_jiffies = t.tx_age_jiffies;
+	s->rx_age_jiffies = t.rx_age_jiffies;
+	s->last = t.last;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

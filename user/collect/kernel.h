@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel.h - the kernel programs' life: load, attach, adopt, and the passes over what they keep
+ *
+ * kernel_open() attaches first and then walks the descriptors, so that nothing opened in between
+ * is missed; the storage in the socket is what keeps it from being counted twice.
+ */
+#ifndef CONNLEAK_KERNEL_H
+#define CONNLEAK_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <connleak/abi.h>
+
+struct kernel_params {
+	const uint16_t *ports; /* [n_ports], host order */
+	size_t n_ports;
+	uint32_t ancestor_tgid; /* mark its descendants; 0: nobody's */
+};
+
+struct kernel;
+
+/*
+ * kernel_open - load, attach, adopt what is open
+ * @why:  [why_size] on failure one sentence that says what is missing and what to do
+ *
+ * Returns 0 or a negative errno: -EPERM no privilege, -ENOSYS the kernel lacks something,
+ * -EXDEV not in the host's pid namespace, others as they came. Takes about 50 ms, and 2 us for
+ * each descriptor on the machine.
+ */
+int kernel_open(const struct kernel_params *p, struct kernel **ret, char *why, size_t why_size);
+void kernel_close(struct kernel *k);
+
+/* Readable when records should be drained before the next tick. */
+int kernel_fd(const struct kernel *k);
+
+/* Calls @take for each waiting record (borrowed for the call). Returns 0 or a negative errno. */
+int kernel_drain(struct kernel *k, void (*take)(void *arg, const struct cl_rec *r, size_t size),
+		 void *arg);
+
+/*
+ * kernel_pass - one pass over all tracked sockets
+ * @ret: [*ret_n], mapped memory, valid until the next pass
+ * Makes the array larger and passes again when it was too small. Returns 0 or a negative errno.
+ */
+int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n);
+
+/* Copies a holder's entry. Returns 0 or -ENOENT. */
+int kernel_holder(const struct kernel *k, const struct cl_holder_key *key, struct cl_holder *ret);
+/* Frees a dead holder's place in the kernel's table. */
+void kernel_forget_holder(struct kernel *k, const struct cl_holder_key *key);
+
+/* Totals since the start, by enum cl_drop. */
+void kernel_drops(const struct kernel *k, uint64_t ret[CL_DROP_MAX]);
+/* Events that a program missed because it was running already (recursion), in all. */
+uint64_t kernel_misses(const struct kernel *k);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source_bpf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../core/text.h"
+#include "procfs.h"
+
+struct live {
+	struct kernel *kernel;
+	struct translator *translator;
+	uint64_t drops[CL_DROP_MAX]; /* as of the last tick */
+	int err;		     /* the first failure to keep a record */
+};
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+int64_t source_bpf_now_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+
+int64_t source_bpf_wall_offset_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
+}
+
+static void identify(void *arg, const struct cl_holder_key *key, struct holder_info *info)
+{
+	struct live *l = arg;
+	struct cl_holder h;
+
+	if (!kernel_holder(l->kernel, key, &h)) {
+		text_clean(info->comm, sizeof(info->comm), h.comm, sizeof(h.comm));
+		info->is_descendant = h.is_descendant;
+		/* an adopted holder has not connected under our eyes: /proc knows its user */
+		if (h.attempts)
+			info->uid = h.uid;
+	}
+	procfs_identify(info);
+}
+
+static void forget(void *arg, const struct cl_holder_key *key)
+{
+	struct live *l = arg;
+
+	kernel_forget_holder(l->kernel, key);
+}
+
+static bool counts_of(void *arg, const struct cl_holder_key *key, struct counts *ret,
+		      int64_t *ret_exit_ns)
+{
+	struct live *l = arg;
+	struct cl_holder h;
+
+	if (kernel_holder(l->kernel, key, &h))
+		return false;
+	*ret = (struct counts){
+		.opened = h.established,
+		.adopted = h.adopted,
+		.closed = h.closed_app + h.fd_closed,
+		.failed = h.failed,
+		.rejected = h.rejected,
+	};
+	ret->open = ret->opened + ret->adopted - ret->closed;
+	if (h.exit_ns)
+		*ret_exit_ns = (int64_t)h.exit_ns;
+	return true;
+}
+
+static void take_record(void *arg, const struct cl_rec *r, size_t size)
+{
+	struct live *l = arg;
+	int err = translator_record(l->translator, r, size);
+
+	if (err && !l->err)
+		l->err = err;
+}
+
+static int live_drain(void *arg)
+{
+	struct live *l = arg;
+	int err = kernel_drain(l->kernel, take_record, l);
+
+	return err ? err : l->err;
+}
+
+/* Drops since the last tick, as the reasons of a lost event. */
+static void count_losses(struct live *l, uint64_t lost[LOST_MAX])
+{
+	static const enum lost_where where[CL_DROP_MAX] = {
+		[CL_DROP_RING] = LOST_RING,	[CL_DROP_STORAGE] = LOST_STORAGE,
+		[CL_DROP_HOLDER] = LOST_HOLDER, [CL_DROP_OPENER] = LOST_OPENER,
+		[CL_DROP_LISTEN] = LOST_LISTEN, [CL_DROP_SNAPSHOT] = LOST_SNAPSHOT,
+	};
+	uint64_t drops[CL_DROP_MAX];
+
+	memset(lost, 0, LOST_MAX * sizeof(*lost));
+	kernel_drops(l->kernel, drops);
+	for (int i = 0; i < CL_DROP_MAX; i++) {
+		lost[where[i]] += drops[i] - l->drops[i];
+		l->drops[i] = drops[i];
+	}
+}
+
+static int live_next(void *arg, struct snapshot *s)
+{
+	struct live *l = arg;
+	struct pass p = {.now_ns = source_bpf_now_ns()};
+	int err;
+
+	s->wall_offset_ns = source_bpf_wall_offset_ns();
+	err = live_drain(l);
+	p.pass_ns = source_bpf_now_ns();
+	if (!err)
+		err = kernel_pass(l->kernel, &p.socks, &p.n);
+	if (err)
+		return err;
+	/* the counters that a loss makes necessary run ahead of the records drained above */
+	err = live_drain(l);
+	count_losses(l, p.lost);
+	if (!err)
+		err = translator_tick(l->translator, &p, s);
+	return err ? err : 1;
+}
+
+static int live_fd(void *arg)
+{
+	struct live *l = arg;
+
+	return kernel_fd(l->kernel);
+}
+
+static void live_close(void *arg)
+{
+	struct live *l = arg;
+
+	if (!l)
+		return;
+	translator_free(l->translator);
+	kernel_close(l->kernel);
+	free(l);
+}
+
+static const struct source_ops live_ops = {
+	.next = live_next,
+	.fd = live_fd,
+	.drain = live_drain,
+	.close = live_close,
+};
+
+/* CONFIG_HZ need not be readable; the coarse clock's resolution is one jiffy. */
+static int64_t jiffy_ns(void)
+{
+	struct timespec ts;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts))
+		return 4 * NS_PER_MS;
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+int source_bpf_open(struct source *s, const struct kernel_params *p, int64_t interval_ns, char *why,
+		    size_t why_size)
+{
+	struct translate_ops ops = {.identify = identify, .forget = forget, .counts = counts_of};
+	struct live *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	ops.arg = l;
+	l->translator = translator_new(jiffy_ns(), &ops);
+	err = l->translator ? kernel_open(p, &l->kernel, why, why_size) : -ENOMEM;
+	if (err) {
+		live_close(l);
+		return err;
+	}
+	*s = (struct source){.ops = &live_ops, .arg = l, .interval_ns = interval_ns};
+	return 0;
+}
+
+void source_bpf_stats(const struct source *s, struct source_bpf_stats *ret)
+{
+	const struct live *l = s->arg;
+
+	ret->misses = kernel_misses(l->kernel);
+	translator_stats(l->translator, &ret->made_up);
+}
