@@ -32,6 +32,8 @@ UNIT  := $(wildcard tests/unit/test_*.c)
 ROOT  := $(wildcard tests/root/test_*.c)
 # maps.bpf.c first: this libbpf's linker misplaces a map whose extern it meets before the map.
 TRACE_BPF := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c bpf/iter_conn.bpf.c,$(wildcard bpf/*.bpf.c))
+E2E   := $(wildcard tests/e2e/test_*.sh)
+SOURCES = $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] include/*/*.h user/*.[ch] user/*/*.[ch] tools/*.c tests/*/*.[ch]))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT))
 ROOT_BIN := $(patsubst tests/root/%.c,$(O)/tests/root_%,$(ROOT))
@@ -99,11 +101,20 @@ $(O)/core_pure.ok: $(call obj,$(CORE)) tests/core_pure.sh tests/core_pure.allow
 	$(Q)tests/core_pure.sh tests/core_pure.allow $(call obj,$(CORE)) && touch $@
 
 # --- tests ---
-$(O)/tests/test_%: $(O)/obj/tests/unit/test_%.o
+# Each links exactly the objects it names: a new dependency shows up as a link error.
+define unit_rule
+$(O)/tests/$(1): $(O)/obj/tests/unit/$(1).o $(call named,tests/unit/$(1).c)
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS_ALL) $$^ -lcmocka -ljansson -lelf -lz -lm -o $$@
+endef
+$(foreach t,$(UNIT),$(eval $(call unit_rule,$(basename $(notdir $(t))))))
+
+# Kernel tests link all of core and collect.
+$(O)/tests/root_%: $(O)/obj/tests/root/%.o $(call obj,$(CORE) $(wildcard user/collect/*.c))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(MAKE) --no-print-directory -s $(call named,tests/unit/test_$*.c)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $< $(call named,tests/unit/test_$*.c) -lcmocka -ljansson -lm -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ -lcmocka $(LIBS) -o $@
 
 $(O)/tools/%: tools/%.c
 	@mkdir -p $(@D)
@@ -113,7 +124,37 @@ $(O)/tools/%: tools/%.c
 tools: $(TOOLS_BIN) ## build the order service and the load tools
 
 check: $(UNIT_BIN) $(O)/core_pure.ok ## unit tests: no root, no network, seconds
-	$(Q)tests/run.sh $(UNIT_BIN)
+	$(Q)tests/run.sh $(UNIT_BIN) $(O)/tests/schema_lines
+
+# The encoders' lines, and broken ones, against the schemas.
+$(O)/tests/schema_lines: tests/schema_lines.sh tests/schema_check.py $(O)/tests/test_json_out
+	$(Q)printf '#!/bin/sh\nexec tests/schema_lines.sh $(O)/tests/test_json_out\n' >$@ && chmod +x $@
+
+check-root: $(ROOT_BIN) ## kernel tests: attach for real, need root
+	$(Q)tests/run.sh $(ROOT_BIN)
+
+e2e: $(O)/connleak tools ## against a real PostgreSQL, need root
+	$(Q)CONNLEAK=$(O)/connleak TOOLS=$(O)/tools tests/run.sh $(E2E)
+
+test: deps-test ## all tests; installs what is missing when run as root
+	$(Q)tests/all.sh
+
+demo: deps-demo ## the outage of the README, caught: 3 and a half minutes, needs root
+	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools
+	$(Q)tools/demo.sh $(O)/connleak $(O)/tools
+
+bench: deps-test ## kernel time per connection beside tcplife's, in one run, needs root
+	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools
+	$(Q)tools/bench.sh $(O)/connleak $(O)/tools
+
+format: ## clang-format everything
+	$(Q)clang-format -i $(SOURCES)
+format-check:
+	$(Q)clang-format --dry-run --Werror $(SOURCES)
+
+install: $(O)/connleak ## PREFIX=/usr/local, DESTDIR=
+	install -D -m 755 $(O)/connleak $(DESTDIR)$(PREFIX)/sbin/connleak
+	install -D -m 644 man/connleak.8 $(DESTDIR)$(PREFIX)/share/man/man8/connleak.8
 
 clean: ## remove what was built
 	rm -rf $(O)

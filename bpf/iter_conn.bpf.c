@@ -49,6 +49,9 @@ int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 		flags |= CL_FD;
 	if (flags & CL_CONNECTING || !(flags & (CL_SLOT | CL_FD)) || !c->opened_ns)
 		return 0;
+	/* disconnected by its process, and perhaps connected to something else by now */
+	if (!(flags & CL_SLOT) && sock_dport(sk) != c->rport)
+		return 0;
 	i = n_socks;
 	s = bpf_map_lookup_elem(&socks, &i);
 	if (!s) {

@@ -91,6 +91,7 @@ static __always_inline void adopt(struct task_struct *task, struct sock *sk, __u
 	c->id = __sync_fetch_and_add(&next_conn_id, 1);
 	c->flags = flags;
 	c->lport = sk->__sk_common.skc_num;
+	c->rport = sock_dport(sk);
 	holder_key_of(task, &c->holder);
 	h = holder_get(&c->holder, task, sk, &adopt_scratch);
 	if (flags & CL_CONNECTING) {

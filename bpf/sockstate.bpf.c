@@ -162,6 +162,7 @@ static __always_inline void opened(struct sock *sk, struct cl_conn *c)
 	c->opened_ns = bpf_ktime_get_boot_ns();
 	c->flags = CL_SLOT | CL_FD;
 	c->lport = sk->__sk_common.skc_num;
+	c->rport = sock_dport(sk);
 	if (h) {
 		__sync_fetch_and_add(&h->established, 1);
 		h->last_open_ns = c->opened_ns;

@@ -95,7 +95,7 @@ struct cl_conn {
 	__u32 flags;
 	__u32 how; /* enum cl_how of the slot's end */
 	__u16 lport;
-	__u16 pad;
+	__u16 rport; /* a disconnected socket may go elsewhere later */
 	char thread_comm[CL_COMM_LEN];
 };
 

@@ -21,4 +21,11 @@
  */
 int procfs_identify(struct holder_info *h);
 
+/*
+ * procfs_look - a process that was found by its pid: start time and name
+ * @h: pid is set; start_ns and comm are written on success only
+ * Returns 0 or -ESRCH.
+ */
+int procfs_look(struct holder_info *h);
+
 #endif

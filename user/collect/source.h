@@ -40,7 +40,10 @@ static inline void source_close(struct source *s)
 
 /*
  * source_mem_open - snapshots from memory, for tests
- * @events: [n], in order of time, borrowed for the source's life; a snapshot ends at each EV_TICK
+ * @events: [n], in order of time, borrowed for the source's life; a snapshot ends at each EV_TICK;
+ *	what follows the last one is a snapshot without a tick
+ *
+ * The wall clock is not known: wall_offset_ns is 0. Returns 0 or -ENOMEM.
  */
 int source_mem_open(struct source *s, const struct event *events, size_t n);
 

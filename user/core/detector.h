@@ -52,7 +52,7 @@ struct usage_view {
 	uint32_t k, k_own; /* rungs, largest cohort */
 	uint32_t idle;	   /* client's turn, idle >= tmin */
 	uint32_t abandoned;
-	uint32_t passed_over; /* client's turn, idle >= tmin, passed over: the canary's m */
+	uint32_t passed_over; /* detector_left_idle(), whenever last used: the canary's m */
 	uint64_t exchanges;   /* uses seen: requests answered, roughly */
 	double rate_per_min, rate_low, rate_high; /* NAN: not measured */
 	int64_t oldest_opened_ns;		  /* of the open ones; T_NEVER: none */
@@ -80,6 +80,15 @@ int detector_event(struct detector *d, const struct proctab *pt, const struct ev
 /* Writes the usage's view as of the last tick. An unknown slot gives a zeroed USAGE_OK view. */
 void detector_usage(const struct detector *d, const struct proctab *pt, uint32_t usage,
 		    struct usage_view *ret);
+
+/*
+ * detector_left_idle - how many connections of @usage look left behind: client's turn, idle for
+ *	tmin, passed over by a later open, and last used at or after @since_ns
+ *
+ * Adopted ones that were not used since are left out: when they were left is not known.
+ */
+uint32_t detector_left_idle(const struct detector *d, const struct proctab *pt, uint32_t usage,
+			    int64_t since_ns);
 
 /* Findings that fire or resolved at or after the last tick: 0..n-1. */
 uint32_t detector_n_findings(const struct detector *d);

@@ -27,7 +27,7 @@ struct check {
 
 struct doctor_report {
 	char kernel[128]; /* release */
-	char machine[64]; /* x86_64 */
+	char machine[65]; /* x86_64 */
 	struct check checks[DOCTOR_MAX_CHECKS];
 	size_t n_checks;
 	bool is_ready;	   /* the live commands can run */
@@ -36,5 +36,10 @@ struct doctor_report {
 
 /* "ok", "part", "missing", "unknown" */
 const char *check_status_name(enum check_status s);
+
+struct strbuf;
+
+/* screens.md's page: one line a check, its remedy below it, `ready:` last. Returns 0 or -ENOMEM. */
+int doctor_text(struct strbuf *sb, const struct doctor_report *r, const char *version);
 
 #endif

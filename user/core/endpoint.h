@@ -24,10 +24,10 @@ struct endpoint {
 /* Sets @ep from raw bytes; @family 4 reads 4 bytes of @addr, 6 reads 16. Unmaps ::ffff:a.b.c.d. */
 void endpoint_set(struct endpoint *ep, int family, const uint8_t *addr, uint16_t port);
 
-/* Writes "address:port", IPv6 in brackets. Returns @buf. */
+/* Writes "address:port", IPv6 in brackets; "-" if it is unset. Returns @buf. */
 char *endpoint_format(const struct endpoint *ep, char buf[static ENDPOINT_STRLEN]);
 
-/* Writes the address alone, without brackets. Returns @buf. */
+/* Writes the address alone, without brackets; "-" if it is unset. Returns @buf. */
 char *endpoint_address(const struct endpoint *ep, char buf[static ENDPOINT_STRLEN]);
 
 /*

@@ -14,7 +14,9 @@
  * (the detector decides when: a finding may outlive the process by ten minutes).
  *
  * Full tables: the entry is not made, the loss is counted in proctab_lost(), and the counters of
- * holder and usage go on counting as long as those exist.
+ * holder and usage go on counting as long as those exist: such an open is in `opened` and never in
+ * `open` or `closed`. In the ledger, opened + adopted + moved_in = closed + open + moved_out +
+ *lost, it is one of `lost`.
  */
 #ifndef CONNLEAK_PROCTAB_H
 #define CONNLEAK_PROCTAB_H
@@ -37,6 +39,7 @@ struct conn {
 	uint32_t tid;
 	uint32_t usage;	     /* slot */
 	uint32_t prev, next; /* of the usage's open connections, oldest first by arrival */
+	uint32_t fin_pos;    /* private to proctab.c */
 	uint8_t fin_how;     /* enum fin_how */
 	uint8_t last;	     /* enum io_last */
 	bool adopted;
@@ -50,7 +53,7 @@ struct usage {
 	uint32_t next_of_holder; /* slot of the holder's next usage, or SLOT_NONE */
 	uint32_t first_conn, last_conn;
 	struct counts counts;
-	int64_t first_open_ns; /* T_NEVER: none */
+	int64_t first_open_ns; /* of those in counts.opened; T_NEVER: none */
 	int64_t last_open_ns;
 };
 
@@ -66,6 +69,8 @@ struct peer {
 	struct endpoint endpoint; /* family 0: free slot */
 	uint32_t open;		  /* connections open to it from here, fd_only ones included */
 	uint32_t slots;		  /* of these, those that cost the server a slot */
+	uint32_t n_usages;	  /* that refer to it */
+	bool has_own_budget;	  /* told about this peer, not the default of all */
 	/* what there is to lose; limit 0: not known */
 	uint32_t limit;
 	int64_t server_used; /* -1: not known. With SCOPE_NODE use `slots` */
@@ -82,11 +87,12 @@ struct proctab_limits {
 
 /* What one event touched, by slot; SLOT_NONE where nothing. */
 struct proctab_change {
-	uint32_t conn; /* after EV_CLOSE still readable until the next proctab_apply() */
-	uint32_t usage;
+	uint32_t conn;	/* after EV_CLOSE still readable until the next proctab_apply() */
+	uint32_t usage; /* after EV_MOVE the new one, and its holder */
 	uint32_t holder;
 	uint32_t peer;
-	bool is_rejected; /* an EV_CLOSE or EV_FIN that product.md counts as `rejected` */
+	bool is_rejected; /* told once: an EV_CLOSE or EV_FIN that product.md counts as `rejected`
+			   */
 	/* EV_IO: the values before it */
 	int64_t was_tx_ns, was_rx_ns;
 	uint64_t was_tx, was_rx;
@@ -106,7 +112,9 @@ void proctab_free(struct proctab *pt);
  * Events that name an unknown connection or holder are counted in proctab_lost() and change
  * nothing. EV_TICK marks fd_only connections (descriptor held for more than 60 s after the slot
  * went). O(1) amortised; EV_TICK is linear in the connections whose slot is given up.
- * Returns 0, -ENOENT (unknown id), -ENOSPC (a table is full), -EEXIST (id already open), -ENOMEM.
+ * A budget of limit 0 takes the peer's own away again.
+ * Returns 0, -ENOENT (unknown id), -ENOSPC (a table is full), -EEXIST (id already open), -EINVAL
+ * (id 0, no peer, no info), -ENOMEM.
  */
 int proctab_apply(struct proctab *pt, const struct event *ev, struct proctab_change *ret);
 
@@ -122,6 +130,9 @@ uint32_t proctab_n_usages(const struct proctab *pt);
 uint32_t proctab_n_holders(const struct proctab *pt);
 uint32_t proctab_n_peers(const struct proctab *pt);
 
+/* Holders that have exited and are not forgotten yet. */
+uint32_t proctab_n_exited(const struct proctab *pt);
+
 /* Slot by id, or SLOT_NONE. O(1). */
 uint32_t proctab_find_conn(const struct proctab *pt, uint64_t conn_id);
 uint32_t proctab_find_holder(const struct proctab *pt, uint64_t holder_id);
@@ -136,8 +147,9 @@ uint64_t proctab_lost(const struct proctab *pt);
 int64_t peer_used(const struct peer *p);
 
 /*
- * Releases an exited holder without open connections, and its usages. Returns 0, -ENOENT, or
- * -EBUSY (alive or something open).
+ * Releases an exited holder without open connections, its usages, and peers that nobody uses any
+ * more and that have no budget of their own. Returns 0, -ENOENT, or -EBUSY (alive or something
+ * open).
  */
 int proctab_forget_holder(struct proctab *pt, uint32_t slot);
 

@@ -9,7 +9,18 @@
 #define CONNLEAK_WORDS_H
 
 #include "canary.h"
+#include "detector.h"
 #include "strbuf.h"
+
+/* What to call a holder in one word: its script, else its comm, else its executable. Borrowed. */
+const char *words_name(const struct holder_info *h);
+
+/* Where it runs: pod, else unit, else container (name, or 12 digits of its id), else "-". */
+#define WORDS_WHERE_LEN 256
+char *words_where(const struct holder_info *h, char buf[static WORDS_WHERE_LEN]);
+
+/* ESTABLISHED, CLOSE_WAIT, CLOSE, FIN_WAIT2. @fin_ns T_NEVER: ESTABLISHED. */
+const char *words_conn_state(int64_t fin_ns, uint8_t fin_how);
 
 /* "order-service (pid 4711, v2.3.9, container 9c1d)": what is known of a holder. */
 int words_holder(struct strbuf *sb, const struct holder_info *h);
@@ -30,6 +41,12 @@ int words_finding(struct strbuf *sb, const struct finding *f);
  */
 int words_verdict(struct strbuf *sb, const struct verdict *v, const struct finding *f,
 		  const struct holder *h);
+
+/*
+ * words_row - the line under top's table, no newline: "order-service (4711) leaks 7.6/min: 42
+ *	opened, 0 closed in 5m 00s, 40 idle"
+ */
+int words_row(struct strbuf *sb, const struct finding *f);
 
 /* screens.md's moving line of a canary, no newline. */
 int words_progress(struct strbuf *sb, const struct canary_progress *p);

@@ -27,7 +27,8 @@ struct top_row {
 	const struct counts *counts;
 	uint32_t usage; /* slot */
 	struct usage_view view;
-	uint32_t finding; /* index for detector_finding(), or SLOT_NONE */
+	uint32_t finding;	/* index for detector_finding(), or SLOT_NONE */
+	struct finding *detail; /* owned by the model: the firing finding; NULL: none */
 };
 
 struct top_peer {
@@ -48,15 +49,18 @@ struct top_model {
 	bool is_lost_measured; /* false: the source cannot tell */
 };
 
+/* Is this holder's use of this peer shown? */
+typedef bool top_filter(const struct holder *h, const struct peer *p, void *arg);
+
 /*
  * top_model_build - what to show now
- * @filter: NULL, or: is this holder shown? @arg is passed through.
+ * @filter: NULL: all is shown; @arg is passed through
  * Exited holders with nothing open are left out unless a finding is about them. Suspicion sorts by
  * state (LEAK, FD LEAK, blind, suspect, resolved, filling, pool, ok), then rate, then open.
  * Returns 0 or -ENOMEM. The model borrows from @e until its next step; release it before.
  */
 int top_model_build(struct top_model *m, const struct engine *e, enum top_sort sort,
-		    bool (*filter)(const struct holder *h, void *arg), void *arg);
+		    top_filter *filter, void *arg);
 void top_model_release(struct top_model *m);
 
 /* "suspicion", "open", ... ; NULL beyond. */

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_json_out.c - each object's bytes, and that they parse strictly
+ * With a folder as its argument it writes the lines there, one file a schema, for schema_check.py.
+ * objects: core/json_out.o core/json_part.o core/json_views.o core/words.o core/doctor.o
+ * objects: core/text.o core/strbuf.o core/finding.o core/endpoint.o core/holder_info.o
+ * objects: core/proctab.o core/proctab_store.o core/slots.o core/idmap.o core/event.o
+ */
+#include "t.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../user/core/json_out.h"
+#include "../../user/tui/top_model.h"
+#include "fake_detector.h"
+#include "sample.h"
+
+static const char *out_dir;
+static const struct json_context ctx = {"app-node-07", SAMPLE_WALL_NS};
+
+/* Strictly parsed; kept for the schema when asked for. */
+static void assert_line(const char *schema, const char *line)
+{
+	json_error_t error;
+	json_t *value;
+	char path[512], field[64];
+	FILE *f;
+
+	assert_non_null(line);
+	assert_null(strchr(line, '\n'));
+	value = json_loads(line, JSON_REJECT_DUPLICATES, &error);
+	if (!value)
+		fail_msg("%s: %s", error.text, line);
+	snprintf(field, sizeof(field), "connleak.%s/v1", schema);
+	assert_string_equal(json_string_value(json_object_get(value, "schema")), field);
+	json_decref(value);
+	if (!out_dir)
+		return;
+	snprintf(path, sizeof(path), "%s/%s.jsonl", out_dir, schema);
+	f = fopen(path, "a");
+	assert_non_null(f);
+	fprintf(f, "%s\n", line);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void assert_json(const char *schema, char *line, const char *want)
+{
+	assert_line(schema, line);
+	assert_string_equal(line, want);
+	free(line);
+}
+
+#define SAMPLE_HOLDER                                                                              \
+	"{\"pid\":4711,\"start_time\":\"2026-02-08T13:29:42.418Z\",\"comm\":\"order-service\","    \
+	"\"exe\":\"/app/order-service\",\"build_id\":\"1f3a\",\"uid\":1000,"                       \
+	"\"cgroup\":\"/kube/pod1\",\"container\":\"9c1d\",\"container_name\":null,"                \
+	"\"namespace\":null,\"pod\":null,\"workload\":null,\"unit\":null,\"version\":\"v2.3.9\","  \
+	"\"script\":null}"
+#define SAMPLE_PEER "{\"address\":\"10.0.4.12\",\"port\":5432,\"via\":null}"
+#define SAMPLE_BUDGET                                                                              \
+	"{\"scope\":\"server\",\"limit\":97,\"used\":42,\"source\":\"postgresql\","                \
+	"\"exhausted_in_s\":434,\"exhausted_in_low_s\":234,\"exhausted_in_high_s\":739}"
+
+static void a_finding_has_the_contracts_fields_in_its_order(void **state)
+{
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+
+	(void)state;
+	assert_json(
+		"finding", json_finding(&ctx, &f),
+		"{\"schema\":\"connleak.finding/v1\",\"id\":\"5b1c5b1c5b1c5b1c\",\"kind\":\"leak\","
+		"\"status\":\"firing\",\"severity\":\"critical\","
+		"\"time\":\"2026-02-08T13:35:12.418Z\",\"since\":\"2026-02-08T13:30:12.418Z\","
+		"\"fired_at\":\"2026-02-08T13:31:52.418Z\",\"host\":\"app-node-07\","
+		"\"group\":\"5e075e075e075e07\",\"summary\":\"order-service (pid 4711) leaks 7.6 "
+		"connections/min: 42 opened, 0 closed in 300 s\",\"holder\":" SAMPLE_HOLDER
+		",\"peer\":" SAMPLE_PEER
+		",\"downstream_of\":null,\"evidence\":{\"window_s\":300.04,"
+		"\"opened\":42,\"closed\":0,\"adopted\":0,\"failed\":0,\"rejected\":0,"
+		"\"moved_in\":0,\"moved_out\":0,\"open\":42,\"fd_only\":0,\"idle\":40,"
+		"\"oldest_s\":299.6,\"leaked\":37,\"leak_rate_per_min\":7.6,\"leak_rate_low\":5.6,"
+		"\"leak_rate_high\":10.1,\"leak_fraction\":1.0,\"score\":74.7,\"threshold\":13.8,"
+		"\"rule\":\"warm\",\"reason\":\"7 idle connections were passed over\"},"
+		"\"budget\":" SAMPLE_BUDGET ",\"call_sites\":[],\"call_sites_total\":0,"
+		"\"connections\":[{\"local\":\"10.0.1.7:53412\",\"peer\":\"10.0.4.12:5432\","
+		"\"age_s\":299.6,\"age_is_lower_bound\":false,\"idle_s\":299.4,"
+		"\"state\":\"ESTABLISHED\",\"bytes_sent\":211,\"bytes_received\":480,"
+		"\"opened_by\":null,\"first_used_by\":null,\"held_by\":[4711],\"server\":null},"
+		"{\"local\":\"10.0.1.7:53418\",\"peer\":\"10.0.4.12:5432\",\"age_s\":305.0,"
+		"\"age_is_lower_bound\":true,\"idle_s\":null,\"state\":\"CLOSE_WAIT\","
+		"\"bytes_sent\":null,\"bytes_received\":null,\"opened_by\":null,"
+		"\"first_used_by\":null,\"held_by\":[4711],\"server\":null}],"
+		"\"connections_total\":42,\"sql\":null,\"resolved_because\":null,"
+		"\"runbook\":\"docs/runbook.md#leak\"}");
+}
+
+static json_t *parsed(char *line)
+{
+	json_t *value = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+
+	assert_non_null(value);
+	free(line);
+	return value;
+}
+
+static json_t *at(json_t *value, const char *a, const char *b)
+{
+	value = json_object_get(value, a);
+	return b ? json_object_get(value, b) : value;
+}
+
+static void what_was_not_measured_is_null(void **state)
+{
+	struct holder_info info = {.pid = 1, .uid = -1, .start_ns = T_NEVER};
+	struct finding f = sample_finding(&info);
+	char *line;
+	json_t *v;
+
+	(void)state;
+	f.window_s = f.oldest_s = f.leak_rate_per_min = f.leak_rate_low = NAN;
+	f.leak_rate_high = INFINITY;
+	f.leak_fraction = f.score = f.threshold = NAN;
+	f.exhausted_in_s = f.exhausted_in_low_s = NAN;
+	f.exhausted_in_high_s = INFINITY;
+	f.used = -1;
+	f.since_ns = T_NEVER;
+	f.reason[0] = '\0';
+	line = json_finding(&ctx, &f);
+	assert_line("finding", line);
+	v = parsed(line);
+	assert_true(json_is_null(at(v, "since", NULL)));
+	assert_true(json_is_null(at(v, "holder", "uid")));
+	assert_true(json_is_null(at(v, "holder", "comm")));
+	assert_true(json_is_null(at(v, "holder", "start_time")));
+	assert_true(json_is_null(at(v, "evidence", "window_s")));
+	assert_true(json_is_null(at(v, "evidence", "leak_rate_per_min")));
+	assert_true(json_is_null(at(v, "evidence", "leak_rate_high")));
+	assert_true(json_is_null(at(v, "evidence", "reason")));
+	assert_true(json_is_null(at(v, "budget", "used")));
+	assert_true(json_is_null(at(v, "budget", "exhausted_in_s")));
+	assert_true(json_is_null(at(v, "budget", "exhausted_in_high_s")));
+	json_decref(v);
+
+	f.limit = 0;
+	f.holder = NULL;
+	f.peer.family = 0;
+	f.kind = FINDING_BLIND;
+	f.rule = RULE_LOST_EVENTS;
+	f.n_conns = f.conns_total = 0;
+	line = json_finding(&ctx, &f);
+	assert_line("finding", line);
+	v = parsed(line);
+	assert_true(json_is_null(at(v, "budget", NULL)));
+	assert_true(json_is_null(at(v, "holder", NULL)));
+	assert_true(json_is_null(at(v, "peer", NULL)));
+	json_decref(v);
+}
+
+static void a_known_call_site_is_listed_and_no_stack_is_not(void **state)
+{
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+	char *line;
+	json_t *v;
+
+	(void)state;
+	f.sites[1] = (struct finding_site){.site = 0xabc, .opened = 1};
+	f.n_sites = 2;
+	f.sites_total = 12;
+	f.status = FINDING_RESOLVED;
+	f.resolved_because = RESOLVED_USED_AGAIN;
+	line = json_finding(&ctx, &f);
+	assert_line("finding", line);
+	v = parsed(line);
+	assert_int_equal(json_array_size(at(v, "call_sites", NULL)), 1);
+	assert_string_equal(json_string_value(json_object_get(
+				    json_array_get(at(v, "call_sites", NULL), 0), "id")),
+			    "0000000000000abc");
+	assert_int_equal(json_integer_value(at(v, "call_sites_total", NULL)), 11);
+	assert_string_equal(json_string_value(at(v, "resolved_because", NULL)), "used_again");
+	json_decref(v);
+}
+
+static void foreign_text_cannot_break_out(void **state)
+{
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+	char *line;
+	json_t *v;
+
+	(void)state;
+	strcpy(info.comm, "a\"b\\\n\x1b\x7f");
+	info.exe = (char *)"\xff\xfe/x";
+	line = json_finding(&ctx, &f);
+	assert_line("finding", line);
+	v = parsed(line);
+	assert_string_equal(json_string_value(at(v, "holder", "comm")), "a\"b\\\n\x1b\x7f");
+	assert_string_equal(json_string_value(at(v, "holder", "exe")), "\\xFF\\xFE/x");
+	json_decref(v);
+}
+
+static void numbers_are_rounded_to_what_they_are_good_for(void **state)
+{
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+	char *line;
+
+	(void)state;
+	f.window_s = 1.0 / 3;
+	f.leak_rate_per_min = 0.123456;
+	f.leak_rate_low = 1e-12;
+	f.leak_rate_high = 12345.6;
+	f.opened = UINT64_MAX;
+	line = json_finding(&ctx, &f);
+	assert_line("finding", line);
+	assert_non_null(strstr(line, "\"window_s\":0.333,"));
+	assert_non_null(strstr(line, "\"leak_rate_per_min\":0.123,"));
+	assert_non_null(strstr(line, "\"leak_rate_low\":0.0,"));
+	assert_non_null(strstr(line, "\"leak_rate_high\":12346.0,"));
+	assert_non_null(strstr(line, "\"opened\":9223372036854775807,"));
+	free(line);
+}
+
+static void a_connection_is_a_line_of_ls(void **state)
+{
+	const struct holder h = {.id = 1, .info = sample_info()};
+	const struct peer p = {.endpoint = sample_endpoint(10, 0, 4, 12, 5432)};
+	struct conn c = {
+		.id = 1,
+		.opened_ns = 0,
+		.tx_ns = 10 * NS_PER_S,
+		.rx_ns = 20 * NS_PER_S,
+		.tx = 211,
+		.rx = 480,
+		.fin_ns = T_NEVER,
+		.local = sample_endpoint(10, 0, 1, 7, 53412),
+		.has_io = true,
+		.adopted = true,
+	};
+	char *line;
+
+	(void)state;
+	assert_json("connection", json_connection(&ctx, 300 * NS_PER_S, &h, &p, &c),
+		    "{\"schema\":\"connleak.connection/v1\",\"time\":\"2026-02-08T13:35:12.418Z\","
+		    "\"host\":\"app-node-07\",\"holder\":" SAMPLE_HOLDER ",\"peer\":" SAMPLE_PEER
+		    ",\"local\":\"10.0.1.7:53412\",\"age_s\":300.0,\"age_is_lower_bound\":true,"
+		    "\"idle_s\":280.0,\"state\":\"ESTABLISHED\",\"bytes_sent\":211,"
+		    "\"bytes_received\":480,\"opened_by\":null,\"first_used_by\":null,"
+		    "\"held_by\":[4711],\"server\":null}");
+	c.has_io = false;
+	c.fin_ns = 1;
+	c.fin_how = FIN_SHUTDOWN;
+	line = json_connection(&ctx, 300 * NS_PER_S, &h, &p, &c);
+	assert_line("connection", line);
+	assert_non_null(strstr(line, "\"idle_s\":null,\"state\":\"FIN_WAIT2\",\"bytes_sent\":null,"
+				     "\"bytes_received\":null,"));
+	free(line);
+}
+
+static void a_verdict_carries_its_power(void **state)
+{
+	const struct command_status cmd = {.pid = 99, .status = 3, .signal = -1};
+	struct verdict v = sample_verdict(VERDICT_LEAK);
+	char *line;
+
+	(void)state;
+	v.n_findings = 1;
+	strcpy(v.findings[0], "5b1c5b1c5b1c5b1c");
+	assert_json("verdict", json_verdict(&ctx, &v, NULL),
+		    "{\"schema\":\"connleak.verdict/v1\",\"verdict\":\"leak\","
+		    "\"time\":\"2026-02-08T13:45:12.418Z\",\"window_s\":900.0,\"watched_s\":900.2,"
+		    "\"reason\":\"nothing looks abandoned\",\"holders\":1,\"opened\":1204,"
+		    "\"closed\":1203,\"power\":{\"detectable_leak_per_min\":0.458,"
+		    "\"named_leak_per_min\":1.38,\"confidence\":0.99,\"needed_window_s\":828,"
+		    "\"why\":\"0 connections were idle and passed over\"},\"baseline\":null,"
+		    "\"lost_events\":0,\"findings\":[\"5b1c5b1c5b1c5b1c\"],\"command\":null}");
+	v.needed_window_s = v.detectable_leak_per_min = v.named_leak_per_min = NAN;
+	line = json_verdict(&ctx, &v, &cmd);
+	assert_line("verdict", line);
+	assert_non_null(strstr(line, "\"needed_window_s\":null,"));
+	assert_non_null(strstr(line, "\"command\":{\"pid\":99,\"status\":3,\"signal\":null}}"));
+	free(line);
+}
+
+static void a_snapshot_holds_peers_and_rows(void **state)
+{
+	const struct holder h = {.id = 1, .info = sample_info(), .exit_ns = T_NEVER};
+	const struct peer p = {.endpoint = sample_endpoint(10, 0, 4, 12, 5432),
+			       .open = 42,
+			       .slots = 42,
+			       .limit = 97,
+			       .server_used = 42,
+			       .scope = SCOPE_SERVER,
+			       .source = BUDGET_POSTGRESQL};
+	const struct counts counts = {.opened = 42, .open = 42};
+	struct finding detail = {.id = "5b1c5b1c5b1c5b1c"};
+	struct top_row rows[2] = {
+		{&h,
+		 &p,
+		 &counts,
+		 0,
+		 {.state = USAGE_LEAK,
+		  .rule = RULE_CANARY,
+		  .idle = 40,
+		  .rate_per_min = 7.6,
+		  .rate_low = 5.6,
+		  .rate_high = 10.1,
+		  .oldest_opened_ns = 0},
+		 0,
+		 &detail},
+		{&h,
+		 &p,
+		 &counts,
+		 1,
+		 {.state = USAGE_POOL,
+		  .rate_per_min = NAN,
+		  .rate_low = NAN,
+		  .rate_high = NAN,
+		  .oldest_opened_ns = T_NEVER},
+		 SLOT_NONE,
+		 NULL},
+	};
+	struct top_peer peers[1] = {{&p, 7.6, 434, 234, 739}};
+	struct top_model m = {.now_ns = 300 * NS_PER_S,
+			      .wall_offset_ns = SAMPLE_WALL_NS,
+			      .rows = rows,
+			      .n_rows = 2,
+			      .peers = peers,
+			      .n_peers = 1,
+			      .processes = 1,
+			      .connections = 42,
+			      .adopted = 14};
+
+	(void)state;
+	assert_json("snapshot", json_snapshot(&ctx, &m),
+		    "{\"schema\":\"connleak.snapshot/v1\",\"time\":\"2026-02-08T13:35:12.418Z\","
+		    "\"host\":\"app-node-07\",\"processes\":1,\"connections\":42,\"lost\":null,"
+		    "\"adopted\":14,\"peers\":[{\"address\":\"10.0.4.12\",\"port\":5432,"
+		    "\"open\":42,\"slots\":42,\"leak_rate_per_min\":7.6,\"budget\":" SAMPLE_BUDGET
+		    "}],\"rows\":[{\"holder\":" SAMPLE_HOLDER ",\"peer\":" SAMPLE_PEER
+		    ",\"state\":\"leak\",\"rule\":\"canary\",\"opened\":42,\"closed\":0,"
+		    "\"adopted\":0,\"failed\":0,\"rejected\":0,\"open\":42,\"fd_only\":0,"
+		    "\"idle\":40,\"leak_rate_per_min\":7.6,\"leak_rate_low\":5.6,"
+		    "\"leak_rate_high\":10.1,\"oldest_s\":300.0,\"oldest_is_lower_bound\":false,"
+		    "\"finding\":\"5b1c5b1c5b1c5b1c\"},{\"holder\":" SAMPLE_HOLDER
+		    ",\"peer\":" SAMPLE_PEER ",\"state\":\"pool\",\"rule\":null,\"opened\":42,"
+		    "\"closed\":0,\"adopted\":0,\"failed\":0,\"rejected\":0,\"open\":42,"
+		    "\"fd_only\":0,\"idle\":0,\"leak_rate_per_min\":null,\"leak_rate_low\":null,"
+		    "\"leak_rate_high\":null,\"oldest_s\":null,\"oldest_is_lower_bound\":null,"
+		    "\"finding\":null}]}");
+	m.n_rows = m.n_peers = 0;
+	m.is_lost_measured = true;
+	assert_json("snapshot", json_snapshot(&ctx, &m),
+		    "{\"schema\":\"connleak.snapshot/v1\",\"time\":\"2026-02-08T13:35:12.418Z\","
+		    "\"host\":\"app-node-07\",\"processes\":1,\"connections\":42,\"lost\":0,"
+		    "\"adopted\":14,\"peers\":[],\"rows\":[]}");
+}
+
+static void doctors_report_lists_its_checks(void **state)
+{
+	const struct doctor_report r = {
+		.kernel = "6.1.0",
+		.machine = "x86_64",
+		.checks = {{"kernel BTF", "btf", CHECK_MISSING, "none", "use another kernel"},
+			   {"ports", "ports", CHECK_OK, "", ""}},
+		.n_checks = 2,
+		.summary = "no: kernel BTF",
+	};
+
+	(void)state;
+	assert_json("doctor", json_doctor(&ctx, &r, "0.1.0", SAMPLE_WALL_NS),
+		    "{\"schema\":\"connleak.doctor/v1\",\"time\":\"2026-02-08T13:30:12.418Z\","
+		    "\"host\":\"app-node-07\",\"version\":\"0.1.0\",\"kernel\":\"6.1.0\","
+		    "\"machine\":\"x86_64\",\"ready\":false,\"summary\":\"no: kernel BTF\","
+		    "\"checks\":[{\"code\":\"btf\",\"name\":\"kernel BTF\",\"status\":\"missing\","
+		    "\"detail\":\"none\",\"remedy\":\"use another kernel\"},{\"code\":\"ports\","
+		    "\"name\":\"ports\",\"status\":\"ok\",\"detail\":null,\"remedy\":null}]}");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_finding_has_the_contracts_fields_in_its_order),
+		cmocka_unit_test(what_was_not_measured_is_null),
+		cmocka_unit_test(a_known_call_site_is_listed_and_no_stack_is_not),
+		cmocka_unit_test(foreign_text_cannot_break_out),
+		cmocka_unit_test(numbers_are_rounded_to_what_they_are_good_for),
+		cmocka_unit_test(a_connection_is_a_line_of_ls),
+		cmocka_unit_test(a_verdict_carries_its_power),
+		cmocka_unit_test(a_snapshot_holds_peers_and_rows),
+		cmocka_unit_test(doctors_report_lists_its_checks),
+	};
+
+	out_dir = argc > 1 ? argv[1] : NULL;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_canary.c - watch for a bounded time, end with a verdict and its power */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <connleak/exit_codes.h>
+
+#include "../core/canary.h"
+#include "../core/text.h"
+#include "../core/words.h"
+#include "cmd.h"
+#include "program.h"
+#include "session.h"
+
+enum { KEY_FOR = OPTIONS_OWN_KEY, KEY_DETECT, KEY_CONFIDENCE, KEY_FULL, KEY_INCONCLUSIVE, KEY_AS };
+
+/* How long a named target may have no process before the watch gives up on it. */
+#define GONE_AFTER_NS (10 * NS_PER_S)
+#define PROGRESS_NS   (60 * NS_PER_S)
+
+struct canary_options {
+	struct options options; /* first: the shared parser's input */
+	int64_t for_ns;
+	double detect_per_min;
+	double confidence;
+	bool is_full;
+	int inconclusive_exit;
+	const char *as_user;
+	char **program; /* argv of `-- PROGRAM`, or NULL */
+};
+
+struct watch {
+	const struct canary_options *options;
+	struct session session;
+	struct canary *canary;
+	struct program program;
+	int64_t start_ns;
+	int64_t last_progress_ns;
+	int64_t gone_since_ns; /* T_NEVER: a process of the target lives */
+	bool is_terminal;      /* stderr: one line moves */
+	bool has_line;	       /* ... and stands there */
+};
+
+static const struct argp_option own_options[] = {
+	{"for", KEY_FOR, "DURATION", 0, "how long to watch (default 15m)", 1},
+	{"detect", KEY_DETECT, "RATE", 0,
+	 "the leak, in connections a minute, that must not pass (default 0.5)", 1},
+	{"confidence", KEY_CONFIDENCE, "C", 0, "how surely, 0 < C < 1 (default 0.99)", 1},
+	{"full", KEY_FULL, NULL, 0, "watch the whole time even when a leak is found", 1},
+	{"inconclusive", KEY_INCONCLUSIVE, "pass|fail", 0, "exit with 0 or 1 instead of 4", 1},
+	{"as", KEY_AS, "USER", 0, "run PROGRAM as this user (default: who called sudo)", 1},
+	{0},
+};
+
+static double parse_real(struct argp_state *state, const char *option, const char *text)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !(value > 0) || value > 1e6)
+		argp_error(state, "--%s %s: not a number above 0", option, text);
+	return value;
+}
+
+static int parse_inconclusive(struct argp_state *state, const char *text)
+{
+	if (!strcmp(text, "pass"))
+		return EXIT_CLEAN;
+	if (strcmp(text, "fail"))
+		argp_error(state, "--inconclusive %s: not pass or fail", text);
+	return EXIT_LEAK;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct canary_options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->options;
+		return 0;
+	case KEY_FOR:
+		o->for_ns = options_duration(state, "for", arg);
+		return 0;
+	case KEY_DETECT:
+		o->detect_per_min = parse_real(state, "detect", arg);
+		return 0;
+	case KEY_CONFIDENCE:
+		o->confidence = parse_real(state, "confidence", arg);
+		if (o->confidence >= 1)
+			argp_error(state, "--confidence %s: not between 0 and 1", arg);
+		return 0;
+	case KEY_FULL:
+		o->is_full = true;
+		return 0;
+	case KEY_INCONCLUSIVE:
+		o->inconclusive_exit = parse_inconclusive(state, arg);
+		return 0;
+	case KEY_AS:
+		o->as_user = arg;
+		return 0;
+	case ARGP_KEY_ARGS:
+		o->program = state->argv + state->next;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static bool is_target(const struct holder *h, void *arg)
+{
+	const struct options *o = arg;
+
+	return target_matches(&o->target, &h->info);
+}
+
+static int start_program(struct watch *w)
+{
+	char *const *argv = w->options->program;
+	char name[256];
+	int err;
+
+	if (!argv)
+		return 0;
+	err = program_start(&w->program, argv, w->options->as_user);
+	if (!err)
+		return 0;
+	text_clean(name, sizeof(name), argv[0], strlen(argv[0]));
+	if (err == -ESRCH)
+		fprintf(stderr, "connleak: --as: no such user\n");
+	else
+		fprintf(stderr, "connleak: cannot start %s: %s\n", name, strerror(-err));
+	return EXIT_USAGE;
+}
+
+static void say_what_is_watched(const struct watch *w)
+{
+	const struct canary_options *o = w->options;
+	char what[256], duration[TEXT_DURATION_LEN];
+
+	target_describe(&o->options.target, what, sizeof(what));
+	fprintf(stderr, "watching %s for %s on ports %s\n", what,
+		text_duration(o->for_ns, duration), w->session.ports);
+}
+
+/* One line that moves on a terminal, one line a minute elsewhere. */
+static void say_progress(struct watch *w)
+{
+	struct canary_progress p;
+	struct strbuf sb = {0};
+
+	if (!w->is_terminal && w->session.engine.now_ns - w->last_progress_ns < PROGRESS_NS)
+		return;
+	w->last_progress_ns = w->session.engine.now_ns;
+	canary_get_progress(w->canary, &p);
+	if (!words_progress(&sb, &p))
+		fprintf(stderr, w->is_terminal ? "\r\033[K%s" : "%s\n", sb.buf);
+	w->has_line = w->is_terminal;
+	strbuf_release(&sb);
+}
+
+/* Has the target nobody left? Looked up only where nothing of it is known to live. */
+static bool is_target_gone(struct watch *w)
+{
+	const struct proctab *pt = w->session.engine.table;
+	struct options *o = w->session.options;
+	int64_t now_ns = w->session.engine.now_ns;
+	uint32_t pid;
+
+	if (w->program.pid || !o->target.n)
+		return false;
+	for (uint32_t i = 0; i < proctab_n_holders(pt); i++) {
+		const struct holder *h = proctab_holder(pt, i);
+
+		if (h && h->exit_ns == T_NEVER && target_matches(&o->target, &h->info)) {
+			w->gone_since_ns = T_NEVER;
+			return false;
+		}
+	}
+	if (!target_find(&o->target, &pid)) {
+		w->gone_since_ns = T_NEVER;
+		return false;
+	}
+	if (w->gone_since_ns == T_NEVER)
+		w->gone_since_ns = now_ns;
+	return now_ns - w->gone_since_ns >= GONE_AFTER_NS;
+}
+
+static int look(struct watch *w)
+{
+	int err = session_look(&w->session);
+
+	if (err)
+		return err;
+	canary_tick(w->canary, w->session.engine.table, w->session.engine.detector,
+		    w->session.engine.now_ns);
+	say_progress(w);
+	return 0;
+}
+
+static bool found_leak(const struct watch *w)
+{
+	struct canary_progress p;
+
+	canary_get_progress(w->canary, &p);
+	return p.is_leak && !w->options->is_full;
+}
+
+/* Until the window is over or something ends it. Returns 0 or an exit code. */
+static int watch(struct watch *w, enum canary_end *ret_end)
+{
+	int signal, err;
+
+	for (;;) {
+		enum wake wake = session_wait(&w->session, -1, &signal);
+
+		if (wake == WAKE_FAILED)
+			return EXIT_FAILED;
+		if (wake == WAKE_CHILD)
+			program_reap(&w->program);
+		if (wake != WAKE_TICK && wake != WAKE_SIGNAL && !w->program.is_gone)
+			continue;
+		err = look(w);
+		if (err)
+			return err;
+		if (found_leak(w) || w->session.engine.now_ns - w->start_ns >= w->options->for_ns) {
+			*ret_end = CANARY_END_TIME;
+			return 0;
+		}
+		if (wake == WAKE_SIGNAL) {
+			*ret_end = CANARY_END_INTERRUPTED;
+			return 0;
+		}
+		if (w->program.is_gone) {
+			*ret_end = CANARY_END_PROGRAM;
+			return 0;
+		}
+		if (is_target_gone(w)) {
+			*ret_end = CANARY_END_TARGET_GONE;
+			return 0;
+		}
+	}
+}
+
+/* The target's findings; @ret_worst: the first leak among them, the caller releases it. */
+static int print_findings(const struct watch *w, const struct verdict *v, struct finding *ret_worst,
+			  bool *ret_has_worst)
+{
+	const struct engine *e = &w->session.engine;
+	int err = 0;
+
+	*ret_has_worst = false;
+	for (uint32_t i = 0; i < detector_n_findings(e->detector) && !err; i++) {
+		struct finding f;
+		bool is_ours = false;
+
+		if (detector_finding(e->detector, e->table, i, &f))
+			return EXIT_FAILED;
+		for (uint32_t j = 0; j < v->n_findings; j++)
+			is_ours |= !strcmp(v->findings[j], f.id);
+		if (is_ours && w->options->options.is_json) {
+			char *line = json_finding(&w->session.json, &f);
+
+			err = line ? session_print_line(line) : EXIT_FAILED;
+			free(line);
+		}
+		if (is_ours && !*ret_has_worst) {
+			*ret_worst = f;
+			*ret_has_worst = true;
+		} else {
+			finding_release(&f);
+		}
+	}
+	return err;
+}
+
+static int print_verdict(const struct watch *w, const struct verdict *v)
+{
+	const struct proctab *pt = w->session.engine.table;
+	const struct usage *u = v->usage == SLOT_NONE ? NULL : proctab_usage(pt, v->usage);
+	struct command_status command = {w->program.pid, w->program.status, w->program.signal};
+	struct finding worst;
+	bool has_worst;
+	int err = print_findings(w, v, &worst, &has_worst);
+
+	if (!err && w->options->options.is_json) {
+		char *line = json_verdict(&w->session.json, v, w->program.pid ? &command : NULL);
+
+		err = line ? session_print_line(line) : EXIT_FAILED;
+		free(line);
+	} else if (!err) {
+		struct strbuf sb = {0};
+
+		err = words_verdict(&sb, v, has_worst ? &worst : NULL,
+				    u ? proctab_holder(pt, u->holder) : NULL)
+			      ? EXIT_FAILED
+			      : session_print(sb.buf);
+		strbuf_release(&sb);
+	}
+	if (has_worst)
+		finding_release(&worst);
+	return err;
+}
+
+static int exit_of(const struct canary_options *o, enum verdict_kind kind)
+{
+	switch (kind) {
+	case VERDICT_PASS:
+		return EXIT_CLEAN;
+	case VERDICT_LEAK:
+		return EXIT_LEAK;
+	default:
+		return o->inconclusive_exit;
+	}
+}
+
+static int run_canary(struct watch *w, struct canary_options *o)
+{
+	const struct session_wants wants = {.is_canary = true,
+					    .ancestor_tgid = o->program ? (uint32_t)getpid() : 0};
+	struct canary_params params = {.window_ns = o->for_ns,
+				       .detect_per_min = o->detect_per_min,
+				       .confidence = o->confidence,
+				       .is_target = is_target,
+				       .arg = &o->options};
+	enum canary_end end = CANARY_END_TIME;
+	struct verdict verdict;
+	int err;
+
+	err = session_open(&w->session, &o->options, &wants);
+	if (err)
+		return err;
+	params.start_ns = w->session.engine.now_ns;
+	w->start_ns = w->last_progress_ns = params.start_ns;
+	w->canary = canary_new(&params);
+	if (!w->canary)
+		return EXIT_FAILED;
+	err = start_program(w);
+	if (err)
+		return err;
+	say_what_is_watched(w);
+	canary_tick(w->canary, w->session.engine.table, w->session.engine.detector,
+		    w->session.engine.now_ns);
+	err = watch(w, &end);
+	if (w->has_line)
+		fprintf(stderr, "\r\033[K");
+	if (err)
+		return err;
+	canary_verdict(w->canary, w->session.engine.table, w->session.engine.detector, end,
+		       &verdict);
+	program_stop(&w->program);
+	err = print_verdict(w, &verdict);
+	return err ? err : exit_of(o, verdict.kind);
+}
+
+int cmd_canary(int argc, char **argv)
+{
+	const struct argp_child children[] = {{&options_argp, 0, NULL, 0}, {0}};
+	const struct argp argp = {
+		.options = own_options,
+		.parser = parse,
+		.args_doc = "[-- PROGRAM [ARGUMENT...]]",
+		.children = children,
+		.doc = "Watch a process, or start one, for a bounded time; end with a verdict.\v"
+		       "Exits with 0 for pass, 1 for leak, 4 for inconclusive. A leak ends the "
+		       "watch at once."};
+	struct canary_options o = {.for_ns = 900 * NS_PER_S,
+				   .detect_per_min = 0.5,
+				   .confidence = 0.99,
+				   .inconclusive_exit = EXIT_INCONCLUSIVE};
+	struct watch w = {.options = &o, .gone_since_ns = T_NEVER};
+	int err;
+
+	options_init(&o.options);
+	options_parse(&argp, argc, argv, ARGP_IN_ORDER, &o);
+	w.is_terminal = isatty(STDERR_FILENO);
+	if (o.program) {
+		o.options.target.is_descendants = true;
+		program_prepare();
+	}
+	err = run_canary(&w, &o);
+	program_stop(&w.program);
+	canary_free(w.canary);
+	session_close(&w.session);
+	options_release(&o.options);
+	return err;
+}

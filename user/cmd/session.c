@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <connleak/exit_codes.h>
+
+#include "../collect/kernel_probe.h"
+#include "../collect/source_bpf.h"
+#include "../core/text.h"
+
+static int fail(int exit_code, const char *what)
+{
+	fprintf(stderr, "connleak: %s\n", what);
+	return exit_code;
+}
+
+static int out_of_memory(void)
+{
+	return fail(EXIT_FAILED, "out of memory");
+}
+
+/* Waits for the target as long as the options allow. */
+static int await_target(struct options *o)
+{
+	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+	int64_t give_up_ns = o->wait_ns == INT64_MAX ? INT64_MAX : source_bpf_now_ns() + o->wait_ns;
+	char what[256], text[320];
+	uint32_t pid;
+	int err;
+
+	if (!o->target.n)
+		return 0;
+	while ((err = target_find(&o->target, &pid)) == -ESRCH && o->wait_ns &&
+	       source_bpf_now_ns() < give_up_ns)
+		nanosleep(&pause, NULL);
+	if (!err)
+		return 0;
+	target_describe(&o->target, what, sizeof(what));
+	if (err != -ESRCH)
+		snprintf(text, sizeof(text), "cannot look for %s: %s", what, strerror(-err));
+	else if (o->wait_ns)
+		snprintf(text, sizeof(text), "no such process: %s (waited in vain)", what);
+	else
+		snprintf(text, sizeof(text), "no such process: %s (use --wait to wait for it)",
+			 what);
+	return fail(EXIT_CANNOT, text);
+}
+
+static int open_signals(struct session *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signal_fd < 0 ? -errno : 0;
+}
+
+static int open_source(struct session *s, const struct session_wants *w)
+{
+	const struct options *o = s->options;
+	struct kernel_params p = {
+		.ports = o->ports, .n_ports = o->n_ports, .ancestor_tgid = w->ancestor_tgid};
+	char why[512] = "out of memory";
+	int err;
+
+	err = source_bpf_open(&s->source, &p, o->interval_ns, why, sizeof(why));
+	if (!err)
+		return 0;
+	return fail(err == -ENOMEM ? EXIT_FAILED : EXIT_CANNOT, why);
+}
+
+/* The budgets of the command line, as events like any other. */
+static int apply_budgets(struct session *s)
+{
+	struct snapshot budgets;
+	int err = 0;
+
+	snapshot_init(&budgets);
+	budgets.now_ns = source_bpf_now_ns();
+	budgets.wall_offset_ns = s->json.wall_offset_ns;
+	for (size_t i = 0; i < s->options->n_budgets && !err; i++) {
+		const struct budget_option *b = &s->options->budgets[i];
+		struct event ev = {.t_ns = budgets.now_ns, .kind = EV_BUDGET};
+
+		ev.budget.peer = b->peer;
+		ev.budget.limit = b->limit;
+		ev.budget.used = -1;
+		ev.budget.scope = SCOPE_NODE;
+		ev.budget.source = BUDGET_FLAG;
+		err = snapshot_push(&budgets, &ev);
+	}
+	if (!err)
+		err = engine_step(&s->engine, &budgets);
+	snapshot_release(&budgets);
+	return err ? out_of_memory() : 0;
+}
+
+int session_open(struct session *s, struct options *o, const struct session_wants *w)
+{
+	struct detector_params params = {.canary = w->is_canary, .host = s->host};
+	char why[512];
+	int err;
+
+	*s = (struct session){.options = o, .signal_fd = -1};
+	if (gethostname(s->host, sizeof(s->host) - 1))
+		snprintf(s->host, sizeof(s->host), "localhost");
+	options_ports_text(o, s->ports, sizeof(s->ports));
+	s->json.host = s->host;
+	s->json.wall_offset_ns = source_bpf_wall_offset_ns();
+	params.wall_offset_ns = s->json.wall_offset_ns;
+	/* nobody should wait for a target that could not be watched */
+	if (kernel_probe_basics(why, sizeof(why)))
+		return fail(EXIT_CANNOT, why);
+	err = await_target(o);
+	if (!err)
+		err = open_source(s, w);
+	if (err)
+		return err;
+	if (open_signals(s))
+		return fail(EXIT_FAILED, "cannot read signals");
+	if (engine_init(&s->engine, NULL, &params))
+		return out_of_memory();
+	err = apply_budgets(s);
+	return err ? err : session_look(s);
+}
+
+void session_close(struct session *s)
+{
+	source_close(&s->source);
+	engine_release(&s->engine);
+	snapshot_release(&s->snapshot);
+	if (s->signal_fd > 0)
+		close(s->signal_fd);
+	s->signal_fd = -1;
+}
+
+int session_look(struct session *s)
+{
+	char text[128];
+	int err;
+
+	snapshot_clear(&s->snapshot);
+	err = s->source.ops->next(s->source.arg, &s->snapshot);
+	if (err > 0)
+		err = engine_step(&s->engine, &s->snapshot);
+	if (err) {
+		snprintf(text, sizeof(text), "cannot read the kernel's tables: %s", strerror(-err));
+		return fail(EXIT_FAILED, text);
+	}
+	s->json.wall_offset_ns = s->snapshot.wall_offset_ns;
+	s->next_tick_ns += s->source.interval_ns;
+	/* a machine that stood still is looked at once, not once for each missed tick */
+	if (s->next_tick_ns <= s->engine.now_ns)
+		s->next_tick_ns = s->engine.now_ns + s->source.interval_ns;
+	return 0;
+}
+
+static int read_signal(struct session *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	return (int)info.ssi_signo;
+}
+
+enum wake session_wait(struct session *s, int input_fd, int *ret_signal)
+{
+	struct pollfd fds[] = {
+		{.fd = s->signal_fd, .events = POLLIN},
+		{.fd = s->source.ops->fd(s->source.arg), .events = POLLIN},
+		{.fd = input_fd, .events = POLLIN},
+	};
+
+	for (;;) {
+		int64_t left_ns = s->next_tick_ns - source_bpf_now_ns();
+		int n, signal;
+
+		if (left_ns <= 0)
+			return WAKE_TICK;
+		n = poll(fds, 3, (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS));
+		/* a window's new size arrives as an interrupted wait */
+		if (n < 0 && errno == EINTR)
+			return WAKE_INPUT;
+		if (n < 0)
+			return WAKE_FAILED;
+		if (fds[0].revents && (signal = read_signal(s))) {
+			*ret_signal = signal;
+			return signal == SIGCHLD ? WAKE_CHILD : WAKE_SIGNAL;
+		}
+		if (fds[1].revents && s->source.ops->drain(s->source.arg))
+			return WAKE_FAILED;
+		if (fds[2].revents)
+			return WAKE_INPUT;
+	}
+}
+
+bool session_shows(const struct options *o, const struct holder *h, const struct endpoint *peer)
+{
+	return target_matches(&o->target, &h->info) && options_wants_peer(o, peer);
+}
+
+int session_print(const char *text)
+{
+	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+		return 0;
+	return fail(EXIT_FAILED, "cannot write to stdout");
+}
+
+int session_print_line(const char *text)
+{
+	if (fputs(text, stdout) >= 0 && fputc('\n', stdout) >= 0 && fflush(stdout) == 0)
+		return 0;
+	return fail(EXIT_FAILED, "cannot write to stdout");
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h - what every live command does: open a source, look at each tick, wait in between
+ *
+ * No code runs in signal context: signals are read from a descriptor by session_wait().
+ */
+#ifndef CONNLEAK_SESSION_H
+#define CONNLEAK_SESSION_H
+
+#include "../collect/source.h"
+#include "../core/engine.h"
+#include "../core/json_out.h"
+#include "options.h"
+
+struct session {
+	struct options *options; /* borrowed */
+	struct source source;
+	struct engine engine;
+	struct snapshot snapshot; /* the last one */
+	struct json_context json;
+	char host[256];
+	char ports[256]; /* "5432, 6432" */
+	int64_t next_tick_ns;
+	int signal_fd;
+};
+
+enum wake { WAKE_TICK, WAKE_SIGNAL, WAKE_CHILD, WAKE_INPUT, WAKE_FAILED };
+
+/* What a live command asks of a session beyond the options. */
+struct session_wants {
+	bool is_canary;
+	uint32_t ancestor_tgid; /* 0: none */
+};
+
+/*
+ * session_open - find the target, load, adopt, take the first look
+ * Returns an exit code: EXIT_CLEAN, or what the command ends with, after a message on stderr. The
+ * caller owes session_close() in either case, for a session that was zeroed before.
+ */
+int session_open(struct session *s, struct options *o, const struct session_wants *w);
+void session_close(struct session *s);
+
+/* One look: a snapshot through table and detector. Returns 0 or an exit code, after a message. */
+int session_look(struct session *s);
+
+/*
+ * session_wait - until the next tick, a signal, a child's end, or input on @input_fd (-1: none)
+ * @ret_signal: the signal's number with WAKE_SIGNAL
+ */
+enum wake session_wait(struct session *s, int input_fd, int *ret_signal);
+
+/* May a finding or row about @h to @peer be shown? The options' target and peers say. */
+bool session_shows(const struct options *o, const struct holder *h, const struct endpoint *peer);
+
+/* Writes a line, or all of @text, to stdout at once. Returns 0 or EXIT_FAILED after a message. */
+int session_print(const char *text);
+int session_print_line(const char *text);
+
+#endif

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * evidence.c - a struct finding out of an alert and what the tables hold now
+ */
+#include "detector_impl.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats.h"
+
+#define Z_90	   1.645
+#define MIN_SPAN_S 10.0
+
+static double seconds(int64_t ns)
+{
+	return (double)ns / NS_PER_S;
+}
+
+void evidence_rate(const struct detector *d, uint32_t usage, int64_t now_ns, struct leak_rate *ret)
+{
+	int64_t first_ns = INT64_MAX, tx_ns = 0;
+	uint32_t sum_k = 0;
+	double r, s;
+
+	*ret = (struct leak_rate){.per_min = NAN, .low = NAN, .high = NAN};
+	for (uint32_t i = d->usages[usage].first_cohort; i != SLOT_NONE;
+	     i = cohort_at(d, i)->next_of_usage) {
+		const struct cohort *co = cohort_at(d, i);
+
+		if (!co->n_abandoned)
+			continue;
+		sum_k += co->any.k;
+		tx_ns = co->tx_ns > tx_ns ? co->tx_ns : tx_ns;
+		for (uint32_t c = co->exp_first; c != SLOT_NONE; c = d->tracks[c].next) {
+			if (!track_is_abandoned(&d->tracks[c], co, now_ns))
+				break;
+			ret->m++;
+			if (d->tracks[c].use_end_ns < first_ns)
+				first_ns = d->tracks[c].use_end_ns;
+		}
+	}
+	if (ret->m < 2)
+		return;
+	r = (ret->m - 1) * 60 / fmax(seconds(now_ns - tx_ns - first_ns), MIN_SPAN_S);
+	/* Rungs set the width, not connections: those of one burst are not independent. */
+	s = sum_k < ret->m - 1 ? sum_k : ret->m - 1;
+	s = fmax(s, 1);
+	ret->per_min = r;
+	ret->low = r * stats_gamma_quantile(s, -Z_90) / s;
+	ret->high = r * stats_gamma_quantile(s + 1, Z_90) / s;
+}
+
+uint32_t evidence_oldest(const struct detector *d, const struct proctab *pt, uint32_t usage)
+{
+	uint32_t oldest = SLOT_NONE;
+
+	for (uint32_t i = d->usages[usage].first_cohort; i != SLOT_NONE;
+	     i = cohort_at(d, i)->next_of_usage) {
+		const struct cohort *co = cohort_at(d, i);
+
+		for (uint32_t c = co->exp_first; c != SLOT_NONE; c = d->tracks[c].next) {
+			/* One rule may be told while this cohort waits to be looked at. */
+			if (!track_is_abandoned(&d->tracks[c], co, d->now_ns))
+				break;
+			if (oldest == SLOT_NONE ||
+			    proctab_conn(pt, c)->opened_ns < proctab_conn(pt, oldest)->opened_ns)
+				oldest = c;
+		}
+	}
+	return oldest;
+}
+
+static bool is_idle(const struct detector *d, uint32_t slot)
+{
+	const struct track *t = &d->tracks[slot];
+
+	return t->is_client && d->now_ns - t->use_end_ns >= d->p.tmin_ns;
+}
+
+static void add_idle(struct finding *f, uint64_t site)
+{
+	f->idle++;
+	for (uint32_t i = 0; i < f->n_sites; i++)
+		if (f->sites[i].site == site)
+			f->sites[i].idle++;
+}
+
+static void add_conn(const struct detector *d, const struct proctab *pt, struct finding *f,
+		     uint32_t slot)
+{
+	const struct conn *c = proctab_conn(pt, slot);
+	bool is_tracked = slot < d->n_tracks && d->tracks[slot].cohort != SLOT_NONE;
+
+	f->conns_total++;
+	if (is_tracked && is_idle(d, slot))
+		add_idle(f, cohort_at(d, d->tracks[slot].cohort)->site);
+	if (f->n_conns == FINDING_MAX_CONNS)
+		return;
+	f->conns[f->n_conns++] = (struct finding_conn){
+		.local = c->local,
+		.peer = f->peer,
+		.opened_ns = c->opened_ns,
+		.idle_ns = is_tracked && d->tracks[slot].is_client
+				   ? d->now_ns - d->tracks[slot].use_end_ns
+				   : T_NEVER,
+		.age_is_lower_bound = c->adopted,
+		.has_io = c->has_io,
+		.fin_ns = c->fin_ns,
+		.fin_how = c->fin_how,
+		.tx = c->tx,
+		.rx = c->rx,
+		.site = c->site,
+		.held_by = f->holder ? f->holder->pid : 0,
+	};
+}
+
+/* Insertion among the largest; @site may fall off the end. */
+static void add_site(struct finding *f, const struct finding_site *site)
+{
+	uint32_t i = f->n_sites;
+
+	f->sites_total++;
+	while (i && f->sites[i - 1].opened < site->opened) {
+		if (i < FINDING_MAX_SITES)
+			f->sites[i] = f->sites[i - 1];
+		i--;
+	}
+	if (i < FINDING_MAX_SITES)
+		f->sites[i] = *site;
+	if (f->n_sites < FINDING_MAX_SITES)
+		f->n_sites++;
+}
+
+static void add_sites(const struct detector *d, uint32_t usage, struct finding *f)
+{
+	for (uint32_t i = d->usages[usage].first_cohort; i != SLOT_NONE;
+	     i = cohort_at(d, i)->next_of_usage) {
+		const struct cohort *co = cohort_at(d, i);
+		struct finding_site site = {
+			.site = co->site,
+			.opened = co->opens,
+			.closed = co->closes,
+			.open = co->n_open,
+		};
+
+		add_site(f, &site);
+	}
+}
+
+/* --- the sentence --- */
+
+static const char *span_text(int64_t ns, char buf[static 32])
+{
+	double s = seconds(ns);
+
+	if (s < 600)
+		snprintf(buf, 32, "%.0f s", s);
+	else
+		snprintf(buf, 32, "%.0f min", s / 60);
+	return buf;
+}
+
+static void reason_of_leak(const struct alert *a, struct finding *f)
+{
+	unsigned long long n = a->rule_n;
+	char span[32];
+
+	span_text(a->rule_span_ns, span);
+	switch (a->rule) {
+	case RULE_COLD:
+	case RULE_CANARY:
+		snprintf(f->reason, sizeof(f->reason),
+			 "%u connections lay idle while %u later ones were opened by the same "
+			 "thread over %s; none came back",
+			 a->rule_k, a->rule_k, span);
+		break;
+	case RULE_PROCESS:
+		snprintf(f->reason, sizeof(f->reason),
+			 "%u connections from several places in the code lay idle while others were "
+			 "opened past them over %s; %llu others came back sooner",
+			 a->rule_k, span, n);
+		break;
+	case RULE_SERVICE:
+		snprintf(f->reason, sizeof(f->reason),
+			 "%u connections of this service's processes lay idle while others were "
+			 "opened past them over %s; %llu others came back sooner",
+			 a->rule_k, span, n);
+		break;
+	default:
+		snprintf(f->reason, sizeof(f->reason),
+			 "%u connections lay idle while %u later ones were opened over %s; none "
+			 "came back, %llu others did so sooner",
+			 a->rule_k, a->rule_k, span, n);
+	}
+}
+
+static void reason_of_level(const struct detector *d, const struct alert *a, struct finding *f)
+{
+	if (a->kind == FINDING_BUDGET)
+		snprintf(f->reason, sizeof(f->reason),
+			 "%lld of %lld connections are in use, %.0f %%; told from %.0f %% on",
+			 (long long)f->used, (long long)f->limit, a->score, a->threshold);
+	else if (a->kind == FINDING_RATE && isfinite(d->peers[a->peer].eta_s))
+		snprintf(f->reason, sizeof(f->reason),
+			 "%lld of %lld connections are in use, and at the rate of the last minutes "
+			 "the rest is gone in %.0f s",
+			 (long long)f->used, (long long)f->limit, d->peers[a->peer].eta_s);
+	else if (a->kind == FINDING_RATE)
+		snprintf(f->reason, sizeof(f->reason),
+			 "%lld of %lld connections are in use; the number no longer grows",
+			 (long long)f->used, (long long)f->limit);
+	else
+		snprintf(f->reason, sizeof(f->reason),
+			 "%llu events could not be kept, so counts are estimates",
+			 (unsigned long long)a->lost);
+}
+
+/* --- the whole --- */
+
+static int add_holder(struct finding *f, const struct holder *h)
+{
+	int err;
+
+	f->holder = calloc(1, sizeof(*f->holder));
+	if (!f->holder)
+		return -ENOMEM;
+	err = holder_info_copy(&h->info, f->holder);
+	if (err) {
+		free(f->holder);
+		f->holder = NULL;
+		return err;
+	}
+	f->holder_id = h->id;
+	return 0;
+}
+
+static uint64_t since_base(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+static void add_counts(const struct detector *d, const struct alert *a, const struct usage *pu,
+		       struct finding *f)
+{
+	const struct ustate *u = &d->usages[a->usage];
+	uint64_t app_closed = since_base(u->app_closed, a->app_closed_before);
+
+	f->opened = since_base(pu->counts.opened, a->opened_before);
+	f->closed = since_base(pu->counts.closed, a->closed_before);
+	f->adopted = pu->counts.adopted;
+	f->failed = pu->counts.failed;
+	f->rejected = pu->counts.rejected;
+	f->moved_in = pu->counts.moved_in;
+	f->moved_out = pu->counts.moved_out;
+	f->open = pu->counts.open;
+	f->fd_only = pu->counts.fd_only;
+	f->leak_fraction =
+		f->leaked + app_closed ? (double)f->leaked / (double)(f->leaked + app_closed) : NAN;
+}
+
+static void add_leak(const struct detector *d, const struct proctab *pt, const struct alert *a,
+		     struct finding *f)
+{
+	const struct usage *pu = proctab_usage(pt, a->usage);
+	uint32_t oldest = evidence_oldest(d, pt, a->usage);
+	struct leak_rate rate;
+
+	evidence_rate(d, a->usage, d->now_ns, &rate);
+	f->leaked = rate.m;
+	f->leak_rate_per_min = rate.per_min;
+	f->leak_rate_low = rate.low;
+	f->leak_rate_high = rate.high;
+	if (oldest != SLOT_NONE)
+		f->oldest_s = seconds(d->now_ns - proctab_conn(pt, oldest)->opened_ns);
+	reason_of_leak(a, f);
+	if (!pu)
+		return;
+	add_counts(d, a, pu, f);
+	add_sites(d, a->usage, f);
+	for (uint32_t i = pu->first_conn; i != SLOT_NONE; i = proctab_conn(pt, i)->next)
+		add_conn(d, pt, f, i);
+}
+
+static void add_budget(const struct detector *d, const struct alert *a, const struct peer *p,
+		       struct finding *f)
+{
+	const struct forecast *fc = &d->peers[a->peer].forecast;
+
+	f->scope = p->scope;
+	f->source = p->source;
+	if (p->limit) {
+		f->limit = p->limit;
+		f->used = peer_used(p);
+	}
+	if (a->usage == SLOT_NONE)
+		f->open = p->open;
+	if (a->kind == FINDING_RATE && isfinite(d->peers[a->peer].eta_s))
+		f->exhausted_in_s = d->peers[a->peer].eta_s;
+	/* A descriptor leak costs the server nothing. */
+	if (a->kind != FINDING_LEAK || d->peers[a->peer].forecast_ns != d->now_ns)
+		return;
+	f->exhausted_in_s = fc->eta_s;
+	f->exhausted_in_low_s = fc->low_s;
+	f->exhausted_in_high_s = fc->high_s;
+}
+
+int evidence_make(const struct detector *d, const struct proctab *pt, const struct alert *a,
+		  struct finding *ret)
+{
+	const struct holder *h =
+		a->usage == SLOT_NONE ? NULL : proctab_holder(pt, d->usages[a->usage].holder);
+	const struct peer *p = a->peer == SLOT_NONE ? NULL : proctab_peer(pt, a->peer);
+
+	*ret = (struct finding){
+		.kind = a->kind,
+		.status = a->status,
+		.severity = a->severity,
+		.rule = a->rule,
+		.resolved_because = a->resolved_because,
+		.time_ns = d->now_ns,
+		.since_ns = a->since_ns,
+		.fired_ns = a->fired_ns,
+		.window_s = seconds(d->now_ns - a->since_ns),
+		.oldest_s = NAN,
+		.leak_rate_per_min = NAN,
+		.leak_rate_low = NAN,
+		.leak_rate_high = NAN,
+		.leak_fraction = NAN,
+		.score = a->score,
+		.threshold = a->threshold,
+		.limit = -1,
+		.used = -1,
+		.exhausted_in_s = NAN,
+		.exhausted_in_low_s = NAN,
+		.exhausted_in_high_s = NAN,
+	};
+	if (h) {
+		int err = add_holder(ret, h);
+
+		if (err)
+			return err;
+	}
+	ret->peer = a->endpoint;
+	if (p && endpoint_equal(&p->endpoint, &a->endpoint))
+		add_budget(d, a, p, ret);
+	if (a->usage == SLOT_NONE)
+		reason_of_level(d, a, ret);
+	else
+		add_leak(d, pt, a, ret);
+	finding_ids(ret, d->p.host, d->p.wall_offset_ns);
+	return 0;
+}

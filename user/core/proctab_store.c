@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proctab_store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* --- life of the table --- */
+
+struct proctab *proctab_new(const struct proctab_limits *limits)
+{
+	struct proctab_limits l = limits ? *limits : (struct proctab_limits){0};
+	struct proctab *pt = calloc(1, sizeof(*pt));
+
+	if (!pt)
+		return NULL;
+	slots_init(&pt->conns, sizeof(struct conn), offsetof(struct conn, next),
+		   l.max_conns ? l.max_conns : 500000);
+	slots_init(&pt->usages, sizeof(struct usage), offsetof(struct usage, next_of_holder),
+		   l.max_usages ? l.max_usages : 65536);
+	slots_init(&pt->holders, sizeof(struct holder), offsetof(struct holder, first_usage),
+		   l.max_holders ? l.max_holders : 32768);
+	slots_init(&pt->peers, sizeof(struct peer), offsetof(struct peer, open),
+		   l.max_peers ? l.max_peers : 4096);
+	pt->closed_conn = SLOT_NONE;
+	pt->default_budget.used = -1;
+	return pt;
+}
+
+void proctab_free(struct proctab *pt)
+{
+	if (!pt)
+		return;
+	for (uint32_t i = 0; i < pt->holders.n; i++)
+		if (holder_at(pt, i)->id)
+			holder_info_release(&holder_at(pt, i)->info);
+	slots_release(&pt->conns);
+	slots_release(&pt->usages);
+	slots_release(&pt->holders);
+	slots_release(&pt->peers);
+	idmap_release(&pt->conn_map);
+	idmap_release(&pt->usage_map);
+	idmap_release(&pt->holder_map);
+	idmap_release(&pt->peer_map);
+	free(pt->fins);
+	free(pt);
+}
+
+/* --- finding --- */
+
+uint32_t proctab_find_conn(const struct proctab *pt, uint64_t conn_id)
+{
+	uint64_t hash = idmap_hash(conn_id);
+	uint32_t pos, slot;
+
+	for (slot = idmap_first(&pt->conn_map, hash, &pos); slot != IDMAP_NONE;
+	     slot = idmap_next(&pt->conn_map, hash, &pos))
+		if (conn_at(pt, slot)->id == conn_id)
+			return slot;
+	return SLOT_NONE;
+}
+
+uint32_t proctab_find_holder(const struct proctab *pt, uint64_t holder_id)
+{
+	uint64_t hash = idmap_hash(holder_id);
+	uint32_t pos, slot;
+
+	for (slot = idmap_first(&pt->holder_map, hash, &pos); slot != IDMAP_NONE;
+	     slot = idmap_next(&pt->holder_map, hash, &pos))
+		if (holder_at(pt, slot)->id == holder_id)
+			return slot;
+	return SLOT_NONE;
+}
+
+uint32_t proctab_find_peer(const struct proctab *pt, const struct endpoint *ep)
+{
+	uint64_t hash = endpoint_hash(ep);
+	uint32_t pos, slot;
+
+	for (slot = idmap_first(&pt->peer_map, hash, &pos); slot != IDMAP_NONE;
+	     slot = idmap_next(&pt->peer_map, hash, &pos))
+		if (endpoint_equal(&peer_at(pt, slot)->endpoint, ep))
+			return slot;
+	return SLOT_NONE;
+}
+
+static uint64_t usage_hash(uint32_t holder, uint32_t peer)
+{
+	return idmap_hash((uint64_t)holder << 32 | peer);
+}
+
+static uint32_t find_usage(const struct proctab *pt, uint32_t holder, uint32_t peer)
+{
+	uint64_t hash = usage_hash(holder, peer);
+	uint32_t pos, slot;
+
+	for (slot = idmap_first(&pt->usage_map, hash, &pos); slot != IDMAP_NONE;
+	     slot = idmap_next(&pt->usage_map, hash, &pos))
+		if (usage_at(pt, slot)->holder == holder && usage_at(pt, slot)->peer == peer)
+			return slot;
+	return SLOT_NONE;
+}
+
+/* --- making and dropping entries --- */
+
+int proctab_take(struct slots *s, struct idmap *map, uint64_t hash, uint32_t *ret_slot)
+{
+	/* In this order, as an entry that was taken and not filled looks neither used nor free. */
+	int err = idmap_reserve(map);
+
+	if (!err)
+		err = slots_take(s, ret_slot);
+	return err ? err : idmap_put(map, hash, *ret_slot);
+}
+
+void peer_set_budget(struct peer *p, const struct budget *b)
+{
+	p->limit = b->limit;
+	p->server_used = b->used;
+	p->scope = b->scope;
+	p->source = b->source;
+}
+
+int proctab_get_peer(struct proctab *pt, const struct endpoint *ep, uint32_t *ret_slot)
+{
+	uint32_t slot = proctab_find_peer(pt, ep);
+	int err;
+
+	if (slot == SLOT_NONE) {
+		err = proctab_take(&pt->peers, &pt->peer_map, endpoint_hash(ep), &slot);
+		if (err)
+			return err;
+		*peer_at(pt, slot) = (struct peer){.endpoint = *ep};
+		peer_set_budget(peer_at(pt, slot), &pt->default_budget);
+	}
+	*ret_slot = slot;
+	return 0;
+}
+
+static void drop_unused_peer(struct proctab *pt, uint32_t slot)
+{
+	struct peer *p = peer_at(pt, slot);
+
+	if (p->n_usages || p->has_own_budget)
+		return;
+	idmap_del(&pt->peer_map, endpoint_hash(&p->endpoint), slot);
+	p->endpoint.family = 0;
+	slots_give(&pt->peers, slot);
+}
+
+int proctab_get_usage(struct proctab *pt, uint32_t holder, const struct endpoint *ep,
+		      uint32_t *ret_slot)
+{
+	struct holder *h = holder_at(pt, holder);
+	uint32_t peer, slot;
+	int err = proctab_get_peer(pt, ep, &peer);
+
+	if (err)
+		return err;
+	slot = find_usage(pt, holder, peer);
+	if (slot == SLOT_NONE) {
+		err = proctab_take(&pt->usages, &pt->usage_map, usage_hash(holder, peer), &slot);
+		if (err) {
+			drop_unused_peer(pt, peer);
+			return err;
+		}
+		*usage_at(pt, slot) = (struct usage){
+			.holder = holder,
+			.peer = peer,
+			.next_of_holder = h->first_usage,
+			.first_conn = SLOT_NONE,
+			.last_conn = SLOT_NONE,
+			.first_open_ns = T_NEVER,
+			.last_open_ns = T_NEVER,
+		};
+		h->first_usage = slot;
+		peer_at(pt, peer)->n_usages++;
+	}
+	*ret_slot = slot;
+	return 0;
+}
+
+static void drop_usage(struct proctab *pt, uint32_t slot)
+{
+	struct usage *u = usage_at(pt, slot);
+	uint32_t peer = u->peer;
+
+	idmap_del(&pt->usage_map, usage_hash(u->holder, peer), slot);
+	u->holder = SLOT_NONE;
+	slots_give(&pt->usages, slot);
+	peer_at(pt, peer)->n_usages--;
+	drop_unused_peer(pt, peer);
+}
+
+/* --- reading --- */
+
+const struct conn *proctab_conn(const struct proctab *pt, uint32_t slot)
+{
+	return slot < pt->conns.n && conn_at(pt, slot)->id ? conn_at(pt, slot) : NULL;
+}
+
+const struct usage *proctab_usage(const struct proctab *pt, uint32_t slot)
+{
+	bool is_used = slot < pt->usages.n && usage_at(pt, slot)->holder != SLOT_NONE;
+
+	return is_used ? usage_at(pt, slot) : NULL;
+}
+
+const struct holder *proctab_holder(const struct proctab *pt, uint32_t slot)
+{
+	return slot < pt->holders.n && holder_at(pt, slot)->id ? holder_at(pt, slot) : NULL;
+}
+
+const struct peer *proctab_peer(const struct proctab *pt, uint32_t slot)
+{
+	bool is_used = slot < pt->peers.n && peer_at(pt, slot)->endpoint.family;
+
+	return is_used ? peer_at(pt, slot) : NULL;
+}
+
+uint32_t proctab_n_conns(const struct proctab *pt)
+{
+	return pt->conns.n;
+}
+
+uint32_t proctab_n_usages(const struct proctab *pt)
+{
+	return pt->usages.n;
+}
+
+uint32_t proctab_n_holders(const struct proctab *pt)
+{
+	return pt->holders.n;
+}
+
+uint32_t proctab_n_peers(const struct proctab *pt)
+{
+	return pt->peers.n;
+}
+
+uint32_t proctab_n_exited(const struct proctab *pt)
+{
+	return pt->n_exited;
+}
+
+uint64_t proctab_open(const struct proctab *pt)
+{
+	return pt->open;
+}
+
+uint64_t proctab_lost(const struct proctab *pt)
+{
+	return pt->lost;
+}
+
+int64_t peer_used(const struct peer *p)
+{
+	return p->scope == SCOPE_NODE ? (int64_t)p->slots : p->server_used;
+}
+
+int proctab_forget_holder(struct proctab *pt, uint32_t slot)
+{
+	struct holder *h;
+	uint32_t i;
+
+	if (!proctab_holder(pt, slot))
+		return -ENOENT;
+	h = holder_at(pt, slot);
+	if (h->exit_ns == T_NEVER)
+		return -EBUSY;
+	for (i = h->first_usage; i != SLOT_NONE; i = usage_at(pt, i)->next_of_holder)
+		if (usage_at(pt, i)->first_conn != SLOT_NONE)
+			return -EBUSY;
+	while (h->first_usage != SLOT_NONE) {
+		i = h->first_usage;
+		h->first_usage = usage_at(pt, i)->next_of_holder;
+		drop_usage(pt, i);
+	}
+	idmap_del(&pt->holder_map, idmap_hash(h->id), slot);
+	holder_info_release(&h->info);
+	h->id = 0;
+	slots_give(&pt->holders, slot);
+	pt->n_exited--;
+	return 0;
+}

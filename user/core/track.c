@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * track.c - one connection's life, as detector.md sections 3 and 4.2 see it
+ *
+ *	open --> waiting --(idle >= tmin, another opens)--> passed over --(Tx)--> abandoned
+ *	            ^                                            |                    |
+ *	            +------------------ used again --------------+--------------------+
+ *
+ * A connection in the server's turn is neither; it stands in no list, or in `waiting` until an
+ * open finds it there and throws it out.
+ */
+#include "detector_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define HEARTBEAT_REPEATS 3
+#define HEARTBEAT_MAX_DT  256
+#define HEARTBEAT_MAX_DR  512
+#define HEARTBEAT_MIN_NS  (4 * NS_PER_S)
+#define PAUSE_NS	  NS_PER_S /* a pause that a use may end and count as a return */
+
+/* --- the list of those passed over --- */
+
+static void expose(struct detector *d, struct cohort *co, uint32_t slot, int64_t now_ns)
+{
+	struct track *t = &d->tracks[slot];
+
+	t->exp_ns = now_ns;
+	t->prev = co->exp_last;
+	t->next = SLOT_NONE;
+	if (co->exp_last != SLOT_NONE)
+		d->tracks[co->exp_last].next = slot;
+	else
+		co->exp_first = slot;
+	co->exp_last = slot;
+	co->n_exposed++;
+}
+
+static void unexpose(struct detector *d, struct cohort *co, uint32_t slot)
+{
+	struct track *t = &d->tracks[slot];
+
+	if (t->exp_ns == T_NEVER)
+		return;
+	if (t->prev != SLOT_NONE)
+		d->tracks[t->prev].next = t->next;
+	else
+		co->exp_first = t->next;
+	if (t->next != SLOT_NONE)
+		d->tracks[t->next].prev = t->prev;
+	else
+		co->exp_last = t->prev;
+	t->exp_ns = T_NEVER;
+	co->n_exposed--;
+}
+
+/* Puts it among the waiting, unless it is there already or belongs elsewhere. */
+static int wait_again(struct detector *d, struct cohort *co, uint32_t slot)
+{
+	struct track *t = &d->tracks[slot];
+
+	if (!t->is_client || t->exp_ns != T_NEVER || t->heap_pos != SLOT_NONE)
+		return 0;
+	return minheap_set(&co->waiting, waiting_pos(d), slot, t->use_end_ns);
+}
+
+/* An open at @now_ns passes over all that have lain idle for tmin. */
+static int pass_over(struct detector *d, struct cohort *co, int64_t now_ns)
+{
+	for (;;) {
+		const struct minheap_item *top = minheap_top(&co->waiting);
+		uint32_t slot;
+		int64_t key;
+		int err;
+
+		if (!top || top->key + d->p.tmin_ns >= now_ns)
+			return 0;
+		slot = top->slot;
+		key = top->key;
+		minheap_remove(&co->waiting, waiting_pos(d), slot);
+		if (!d->tracks[slot].is_client)
+			continue;
+		if (d->tracks[slot].use_end_ns <= key) {
+			expose(d, co, slot, now_ns);
+			continue;
+		}
+		err = wait_again(d, co, slot);
+		if (err)
+			return err;
+	}
+}
+
+/* --- leaving --- */
+
+static void note_left(struct detector *d, const struct cohort *co, const struct track *t,
+		      enum resolved_because why)
+{
+	if (co->usage != SLOT_NONE && t->exp_ns != T_NEVER)
+		d->usages[co->usage].left_by = why;
+}
+
+/* It came back (was used again, or closed by its own program): others may stay away as long. */
+static void note_return(struct detector *d, struct cohort *co, const struct track *t,
+			int64_t now_ns)
+{
+	int64_t absence_ns = t->exp_ns == T_NEVER ? 0 : now_ns - t->exp_ns;
+
+	cohort_rotate(d, co, now_ns);
+	habit_note(&co->habit, now_ns, absence_ns);
+	co->n_ret++;
+	if (co->usage == SLOT_NONE)
+		return;
+	d->usages[co->usage].n_ret++;
+	service_note_return(d, &d->usages[co->usage], co, now_ns, absence_ns);
+}
+
+static void note_idle(struct detector *d, const struct cohort *co, int64_t idle_ns)
+{
+	if (co->usage != SLOT_NONE && idle_ns > d->usages[co->usage].longest_idle_ns)
+		d->usages[co->usage].longest_idle_ns = idle_ns;
+}
+
+/* Takes the connection out of everything. */
+static int forget(struct detector *d, uint32_t slot)
+{
+	struct track *t = &d->tracks[slot];
+	uint32_t cohort = t->cohort;
+	struct cohort *co = cohort_at(d, cohort);
+	int err;
+
+	unexpose(d, co, slot);
+	minheap_remove(&co->waiting, waiting_pos(d), slot);
+	opener_unref(d, t->opener);
+	t->cohort = SLOT_NONE;
+	co->n_open--;
+	if (co->usage != SLOT_NONE)
+		detector_unref(d, co->usage);
+	err = cohort_mark(d, cohort);
+	if (co->usage == SLOT_NONE && !co->n_open)
+		cohort_free(d, cohort);
+	return err;
+}
+
+/* --- events --- */
+
+static struct track *find_track(struct detector *d, const struct proctab_change *ch)
+{
+	if (ch->conn >= d->n_tracks || d->tracks[ch->conn].cohort == SLOT_NONE)
+		return NULL;
+	return &d->tracks[ch->conn];
+}
+
+static void init_track(struct detector *d, const struct proctab *pt, uint32_t slot,
+		       uint32_t cohort)
+{
+	const struct conn *c = proctab_conn(pt, slot);
+	const struct counts *counts = &proctab_usage(pt, c->usage)->counts;
+
+	d->tracks[slot] = (struct track){
+		.use_end_ns = c->opened_ns,
+		.exp_ns = T_NEVER,
+		.io_ns = c->opened_ns,
+		.cohort = cohort,
+		.opener = SLOT_NONE,
+		.heap_pos = SLOT_NONE,
+		.prev = SLOT_NONE,
+		.next = SLOT_NONE,
+		.tick = d->n_ticks,
+		.opened_before = (uint32_t)counts->opened - !c->adopted,
+		.closed_before = (uint32_t)counts->closed,
+		.app_closed_before = (uint32_t)d->usages[c->usage].app_closed,
+		.is_client = true,
+	};
+}
+
+/* Passes over the others, and is from then on one of them. */
+static int count_open(struct detector *d, uint32_t cohort, uint32_t slot, const struct event *ev)
+{
+	struct cohort *co = cohort_at(d, cohort);
+	int err = opener_ref(d, cohort, ev->tid, &d->tracks[slot].opener);
+
+	if (!err)
+		opener_at(d, d->tracks[slot].opener)->last_open_ns = ev->t_ns;
+	co->opens++;
+	co->last_open_ns = ev->t_ns;
+	d->usages[co->usage].last_open_ns = ev->t_ns;
+	return pass_over(d, co, ev->t_ns) ? -ENOMEM : err;
+}
+
+int track_open(struct detector *d, const struct proctab *pt, const struct event *ev,
+	       const struct proctab_change *ch)
+{
+	uint32_t cohort, n = d->n_tracks;
+	int err;
+
+	if (ch->conn == SLOT_NONE || ch->usage == SLOT_NONE)
+		return 0;
+	err = detector_grow(&d->tracks, &d->n_tracks, ch->conn, sizeof(*d->tracks));
+	if (err)
+		return err;
+	for (; n < d->n_tracks; n++)
+		d->tracks[n].cohort = SLOT_NONE;
+	if (d->tracks[ch->conn].cohort != SLOT_NONE)
+		forget(d, ch->conn);
+	err = cohort_get(d, ch->usage, ev->site, ev->t_ns, &cohort);
+	if (err)
+		return err;
+	init_track(d, pt, ch->conn, cohort);
+	detector_ref(d, ch->usage);
+	cohort_at(d, cohort)->n_open++;
+	cohort_at(d, cohort)->last_ns = ev->t_ns;
+	/* Nobody saw in which order adopted ones were opened, or past which others. */
+	if (!ev->open.adopted)
+		err = count_open(d, cohort, ch->conn, ev);
+	if (wait_again(d, cohort_at(d, cohort), ch->conn) || cohort_mark(d, cohort))
+		err = -ENOMEM;
+	return err;
+}
+
+static uint32_t saturate(uint64_t now, uint64_t before)
+{
+	uint64_t d = now > before ? now - before : 0;
+
+	return d < UINT32_MAX ? (uint32_t)d : UINT32_MAX;
+}
+
+static bool is_repeat(const struct track *t, uint32_t dt, uint32_t dr, int64_t per_ns)
+{
+	int64_t diff_ns = per_ns > t->per_ns ? per_ns - t->per_ns : t->per_ns - per_ns;
+
+	return dt == t->dt && dr == t->dr && dt <= HEARTBEAT_MAX_DT && dr <= HEARTBEAT_MAX_DR &&
+	       per_ns >= HEARTBEAT_MIN_NS && diff_ns <= per_ns / 4 + NS_PER_S;
+}
+
+/*
+ * Did this exchange end a pause in the client's turn? Of a connection that is busy all the time a
+ * snapshot shows only its last query: a whole tick without any must lie between.
+ */
+static bool ends_pause(const struct detector *d, const struct track *t, const struct conn *c,
+		       uint32_t dt)
+{
+	return dt && t->is_client && c->tx_ns != T_NEVER && c->tx_ns - t->io_ns >= PAUSE_NS &&
+	       d->n_ticks - t->tick >= 2;
+}
+
+static void use(struct detector *d, struct cohort *co, uint32_t slot, const struct conn *c,
+		int64_t now_ns)
+{
+	struct track *t = &d->tracks[slot];
+	uint32_t dt = saturate(c->tx, t->tx);
+	bool is_counted = t->exp_ns != T_NEVER || ends_pause(d, t, c, dt);
+
+	if (dt && co->usage != SLOT_NONE)
+		d->usages[co->usage].exchanges++;
+	if (dt && t->is_client && c->tx_ns != T_NEVER)
+		note_idle(d, co, c->tx_ns - t->use_end_ns);
+	if (is_counted)
+		note_return(d, co, t, now_ns);
+	t->is_counted = is_counted;
+	t->is_used = true;
+	note_left(d, co, t, RESOLVED_USED_AGAIN);
+	unexpose(d, co, slot);
+	if (c->rx_ns != T_NEVER && c->rx_ns > t->use_end_ns)
+		t->use_end_ns = c->rx_ns;
+}
+
+/* Bytes moved: a use, or the beat of a heart. */
+static int exchange(struct detector *d, uint32_t slot, const struct conn *c, int64_t now_ns)
+{
+	struct track *t = &d->tracks[slot];
+	uint32_t cohort = t->cohort, dt = saturate(c->tx, t->tx), dr = saturate(c->rx, t->rx);
+	struct cohort *co = cohort_at(d, cohort);
+	int64_t per_ns = conn_last_io_ns(c) - t->io_ns;
+
+	t->is_pending = false;
+	if (!is_repeat(t, dt, dr, per_ns))
+		t->hb = 0;
+	else if (t->hb < UINT8_MAX)
+		t->hb++;
+	if (t->hb < HEARTBEAT_REPEATS)
+		use(d, co, slot, c, now_ns);
+	t->per_ns = per_ns;
+	t->io_ns = conn_last_io_ns(c);
+	t->dt = dt;
+	t->dr = dr;
+	t->tx = c->tx;
+	t->rx = c->rx;
+	t->tick = d->n_ticks;
+	t->is_client = conn_is_clients_turn(c);
+	co->last_ns = now_ns;
+	if (!t->is_client)
+		unexpose(d, co, slot);
+	if (wait_again(d, co, slot))
+		return -ENOMEM;
+	return cohort_mark(d, cohort);
+}
+
+/* An adopted one's first numbers are from before the watch: where it stands, not a use. */
+static bool take_baseline(struct track *t, const struct conn *c)
+{
+	if (!c->adopted || t->is_used || t->tx || t->rx || conn_last_io_ns(c) > c->opened_ns)
+		return false;
+	t->tx = c->tx;
+	t->rx = c->rx;
+	t->io_ns = conn_last_io_ns(c);
+	if (c->rx_ns != T_NEVER)
+		t->use_end_ns = c->rx_ns;
+	t->is_client = conn_is_clients_turn(c);
+	return true;
+}
+
+static int set_pending(struct detector *d, uint32_t slot)
+{
+	if (d->tracks[slot].is_pending)
+		return 0;
+	if (d->n_pending == d->cap_pending) {
+		uint32_t cap = d->cap_pending ? 2 * d->cap_pending : 16;
+		uint32_t *v = reallocarray(d->pending, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		d->pending = v;
+		d->cap_pending = cap;
+	}
+	d->pending[d->n_pending++] = slot;
+	d->tracks[slot].is_pending = true;
+	return 0;
+}
+
+int track_io(struct detector *d, const struct proctab *pt, const struct event *ev,
+	     const struct proctab_change *ch)
+{
+	struct track *t = find_track(d, ch);
+	const struct conn *c;
+	struct cohort *co;
+
+	if (!t)
+		return 0;
+	c = proctab_conn(pt, ch->conn);
+	co = cohort_at(d, t->cohort);
+	if (take_baseline(t, c)) {
+		/* use_end went back in time: its key must not be later. */
+		minheap_remove(&co->waiting, waiting_pos(d), ch->conn);
+		return wait_again(d, co, ch->conn);
+	}
+	if (c->tx <= t->tx && c->rx <= t->rx) {
+		t->is_client = conn_is_clients_turn(c);
+		return wait_again(d, co, ch->conn);
+	}
+	if (c->tx <= t->tx && !conn_has_slot(c)) {
+		t->rx = c->rx; /* parting words, read late */
+		return 0;
+	}
+	if (c->tx <= t->tx && t->is_client && conn_is_clients_turn(c))
+		return set_pending(d, ch->conn);
+	return exchange(d, ch->conn, c, ev->t_ns);
+}
+
+int track_settle_pending(struct detector *d, const struct proctab *pt, int64_t now_ns)
+{
+	uint32_t kept = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; i < d->n_pending; i++) {
+		uint32_t slot = d->pending[i];
+		const struct conn *c = proctab_conn(pt, slot);
+
+		if (!c || d->tracks[slot].cohort == SLOT_NONE || !d->tracks[slot].is_pending)
+			continue;
+		if (now_ns - conn_last_io_ns(c) < NS_PER_S)
+			d->pending[kept++] = slot;
+		else if (exchange(d, slot, c, now_ns))
+			err = -ENOMEM;
+	}
+	d->n_pending = kept;
+	return err;
+}
+
+int track_fin(struct detector *d, const struct proctab *pt, const struct event *ev,
+	      const struct proctab_change *ch)
+{
+	struct track *t = find_track(d, ch);
+	const struct conn *c;
+
+	if (!t)
+		return 0;
+	c = proctab_conn(pt, ch->conn);
+	if (t->is_pending) {
+		t->is_pending = false;
+		t->tx = c->tx;
+		t->rx = c->rx;
+	}
+	/* As long as the server owed an answer, it did not lie idle. */
+	if (!t->is_client && ev->t_ns > t->use_end_ns)
+		t->use_end_ns = ev->t_ns;
+	t->is_client = true;
+	if (wait_again(d, cohort_at(d, t->cohort), ch->conn))
+		return -ENOMEM;
+	return cohort_mark(d, t->cohort);
+}
+
+int track_close(struct detector *d, const struct proctab *pt, const struct event *ev,
+		const struct proctab_change *ch)
+{
+	struct track *t = find_track(d, ch);
+	const struct conn *c;
+	struct cohort *co;
+
+	if (!t)
+		return 0;
+	c = proctab_conn(pt, ch->conn);
+	co = cohort_at(d, t->cohort);
+	co->closes++;
+	co->last_ns = ev->t_ns;
+	if (ev->close == CLOSE_APP && c && conn_has_slot(c) && !ch->is_rejected) {
+		if (co->usage != SLOT_NONE)
+			d->usages[co->usage].app_closed++;
+		if (t->is_client)
+			note_idle(d, co, ev->t_ns - t->use_end_ns);
+		/* Its goodbye to the server, just before, may have counted already. */
+		if (!t->is_counted || ev->t_ns - t->io_ns >= PAUSE_NS)
+			note_return(d, co, t, ev->t_ns);
+	}
+	note_left(d, co, t, RESOLVED_DRAINED);
+	return forget(d, ch->conn);
+}
