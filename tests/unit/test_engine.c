@@ -80,12 +80,16 @@ static void an_exited_holder_is_forgotten_once_the_detector_is_done(void **state
 	assert_int_equal(e.now_ns, 10);
 	assert_int_equal(e.wall_offset_ns, 1000);
 	assert_int_equal(e.detector->asked, 0);
+	/* whoever counts after the step in which it ended still finds it */
 	step(&e, second, T_COUNT(second));
+	assert_int_equal(e.detector->asked, 0);
+	assert_int_not_equal(proctab_find_holder(e.table, 7), SLOT_NONE);
+	step(&e, tick, 1);
 	assert_int_equal(e.detector->asked, 1);
 	assert_int_not_equal(proctab_find_holder(e.table, 7), SLOT_NONE);
 	step(&e, tick, 1);
 	assert_int_equal(proctab_find_holder(e.table, 7), SLOT_NONE);
-	assert_int_equal(e.detector->events, 7);
+	assert_int_equal(e.detector->events, 8);
 	assert_int_equal(e.bad_events, 0);
 	engine_release(&e);
 	engine_release(&e);

@@ -10,11 +10,12 @@
 #include "stats.h"
 #include "text.h"
 
-#define MIN_EXCHANGES	 20
-#define BLIND_S		 30.0  /* of each window: the rule's own ages and counts */
-#define NAMED_LEAKS	 20.0  /* expected leaks that end in `leak` with 99 % (detector.md 7) */
-#define WARM_UP_FROM_S	 600.0 /* from here on the first third may be left out */
-#define PROGRESS_NEEDED	 5
+#define MIN_EXCHANGES	20
+#define BLIND_S		30.0  /* of each window: the rule's own ages and counts */
+#define NAMED_LEAKS	20.0  /* expected leaks that end in `leak` with 99 % (detector.md 7) */
+#define WARM_UP_FROM_S	600.0 /* from here on the first third may be left out */
+#define PROGRESS_NEEDED 5
+#define SLACK_NS	(2 * NS_PER_S) /* the last tick may come a little before the end */
 
 /* What one holder of the target did in the window; kept when the process table forgot it. */
 struct watched {
@@ -90,7 +91,8 @@ static struct watched *add_watched(struct canary *c, uint64_t holder_id)
 static bool was_there_before(const struct canary *c, const struct proctab *pt,
 			     const struct holder *h)
 {
-	for (uint32_t i = h->first_usage; i != SLOT_NONE; i = proctab_usage(pt, i)->next_of_holder) {
+	for (uint32_t i = h->first_usage; i != SLOT_NONE;
+	     i = proctab_usage(pt, i)->next_of_holder) {
 		const struct usage *u = proctab_usage(pt, i);
 
 		if (u->first_open_ns != T_NEVER && u->first_open_ns < c->p.start_ns)
@@ -105,7 +107,8 @@ static void watch_usages(struct canary *c, const struct proctab *pt, const struc
 	struct canary_progress *p = &c->progress;
 
 	w->exchanges = 0;
-	for (uint32_t i = h->first_usage; i != SLOT_NONE; i = proctab_usage(pt, i)->next_of_holder) {
+	for (uint32_t i = h->first_usage; i != SLOT_NONE;
+	     i = proctab_usage(pt, i)->next_of_holder) {
 		struct usage_view v;
 
 		detector_usage(d, pt, i, &v);
@@ -261,13 +264,13 @@ static bool is_worse(const struct usage_view *a, bool a_leaks, const struct wors
 	return a->passed_over > b->view.passed_over;
 }
 
-static void judge_holder(const struct canary *c, const struct proctab *pt,
-			 const struct detector *d, const struct holder *h, struct verdict *v,
-			 struct worst *worst)
+static void judge_holder(const struct canary *c, const struct proctab *pt, const struct detector *d,
+			 const struct holder *h, struct verdict *v, struct worst *worst)
 {
 	int64_t late_ns = c->p.start_ns + (c->now_ns - c->p.start_ns) / 3;
 
-	for (uint32_t i = h->first_usage; i != SLOT_NONE; i = proctab_usage(pt, i)->next_of_holder) {
+	for (uint32_t i = h->first_usage; i != SLOT_NONE;
+	     i = proctab_usage(pt, i)->next_of_holder) {
 		uint32_t finding = detector_find(d, i);
 		bool is_leak = finding != SLOT_NONE;
 		struct usage_view view;
@@ -364,10 +367,11 @@ static void say_pass(struct verdict *v)
 	v->kind = VERDICT_PASS;
 	text_rate(v->detectable_leak_per_min, rate);
 	if (!v->opened)
-		snprintf(v->reason, sizeof(v->reason),
-			 "nothing was opened: the %s connections there were served the traffic, and "
-			 "a leak of %s/min or more would not have passed",
-			 text_count(v->open, opened), rate);
+		snprintf(
+			v->reason, sizeof(v->reason),
+			"nothing was opened: the %s connections there were served the traffic, and "
+			"a leak of %s/min or more would not have passed",
+			text_count(v->open, opened), rate);
 	else
 		snprintf(v->reason, sizeof(v->reason),
 			 "%s opened, %s closed, %llu left idle: a leak of %s/min or more would not "
@@ -472,7 +476,7 @@ void canary_verdict(const struct canary *c, const struct proctab *pt, const stru
 	if (refuse(c, why, ret))
 		return;
 	/* Never early of itself: a window cut short by nobody has not been watched. */
-	if (why == CANARY_END_TIME && c->now_ns - c->p.start_ns < c->p.window_ns) {
+	if (why == CANARY_END_TIME && c->p.window_ns - (c->now_ns - c->p.start_ns) > SLACK_NS) {
 		say_too_short(ret);
 		return;
 	}

@@ -46,8 +46,7 @@ struct detector *detector_new(const struct detector_params *p)
 		   SLOT_NONE);
 	slots_init(&d->services, sizeof(struct service), offsetof(struct service, next_free),
 		   MAX_SERVICES);
-	slots_init(&d->alerts, sizeof(struct alert), offsetof(struct alert, next_free),
-		   SLOT_NONE);
+	slots_init(&d->alerts, sizeof(struct alert), offsetof(struct alert, next_free), SLOT_NONE);
 	return d;
 }
 

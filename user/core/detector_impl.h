@@ -20,24 +20,24 @@
 #include "minheap.h"
 #include "slots.h"
 
-#define TX_CAP_NS	(6 * 3600 * NS_PER_S)
-#define HABIT_HALF_NS	(12 * 3600 * NS_PER_S)
-#define TX_MULT		2
-#define INHERIT_MAX	100
-#define MAX_COHORTS	65536
-#define MAX_SERVICES	8192
-#define MAX_SITES	64 /* of one service, that habits are kept for */
-#define ABANDONED_CAP	512 /* oldest abandoned ones that a ladder stands on */
-#define CANARY_K	5
-#define CANARY_K_SHORT	8
-#define COLD_K		5
-#define SUM_K		8 /* rules that add up over cohorts */
-#define WARM_K		4
-#define WARM_ANY_K	8
-#define LONG_SPAN_NS	(300 * NS_PER_S)
-#define SHORT_SPAN_NS	(60 * NS_PER_S)
-#define CANARY_SPAN_NS	(120 * NS_PER_S)
-#define SUSPECT_K	3
+#define TX_CAP_NS      (6 * 3600 * NS_PER_S)
+#define HABIT_HALF_NS  (12 * 3600 * NS_PER_S)
+#define TX_MULT	       2
+#define INHERIT_MAX    100
+#define MAX_COHORTS    65536
+#define MAX_SERVICES   8192
+#define MAX_SITES      64  /* of one service, that habits are kept for */
+#define ABANDONED_CAP  512 /* oldest abandoned ones that a ladder stands on */
+#define CANARY_K       5
+#define CANARY_K_SHORT 8
+#define COLD_K	       5
+#define SUM_K	       8 /* rules that add up over cohorts */
+#define WARM_K	       4
+#define WARM_ANY_K     8
+#define LONG_SPAN_NS   (300 * NS_PER_S)
+#define SHORT_SPAN_NS  (60 * NS_PER_S)
+#define CANARY_SPAN_NS (120 * NS_PER_S)
+#define SUSPECT_K      3
 
 /* The longest absence that ended in a return, of the current and the previous half day. */
 struct habit {
@@ -48,20 +48,20 @@ struct habit {
 /* Per connection, by proctab's slot. Kept small: there may be 500,000. */
 struct track {
 	int64_t use_end_ns;
-	int64_t exp_ns; /* when first passed over; T_NEVER: not since its last use */
-	int64_t io_ns;	/* last exchange, its opening before the first */
-	int64_t per_ns; /* between the last two exchanges */
-	uint64_t tx, rx; /* totals at the last exchange */
-	uint32_t dt, dr; /* bytes of the last exchange, saturated */
-	uint32_t cohort; /* slot; SLOT_NONE: not followed */
-	uint32_t opener; /* slot; SLOT_NONE: not known (adopted) */
-	uint32_t heap_pos; /* in the cohort's `waiting` */
+	int64_t exp_ns;	     /* when first passed over; T_NEVER: not since its last use */
+	int64_t io_ns;	     /* last exchange, its opening before the first */
+	int64_t per_ns;	     /* between the last two exchanges */
+	uint64_t tx, rx;     /* totals at the last exchange */
+	uint32_t dt, dr;     /* bytes of the last exchange, saturated */
+	uint32_t cohort;     /* slot; SLOT_NONE: not followed */
+	uint32_t opener;     /* slot; SLOT_NONE: not known (adopted) */
+	uint32_t heap_pos;   /* in the cohort's `waiting` */
 	uint32_t prev, next; /* in the cohort's exposed list */
 	uint32_t tick;	     /* number of the tick interval of the last exchange */
 	/* counters of the usage before its open, cut to 32 bits */
 	uint32_t opened_before, closed_before, app_closed_before;
-	uint8_t hb; /* repeats in a row */
-	bool is_client; /* client's turn when last looked at */
+	uint8_t hb;	 /* repeats in a row */
+	bool is_client;	 /* client's turn when last looked at */
 	bool is_pending; /* received something unasked: parting words or a NOTIFY, not yet known */
 	bool is_counted; /* its last exchange counted as a return */
 	bool is_used;	 /* something was exchanged since we look */
@@ -167,7 +167,7 @@ struct alert {
 	uint32_t usage; /* SLOT_NONE: about a peer, or about connleak itself */
 	uint32_t peer;
 	struct endpoint endpoint; /* of the peer; the table may give its slot to another */
-	uint32_t service; /* SLOT_NONE unless the rule is RULE_SERVICE */
+	uint32_t service;	  /* SLOT_NONE unless the rule is RULE_SERVICE */
 	int64_t since_ns, fired_ns, held_ns, resolved_ns;
 	double score, threshold;
 	uint32_t rule_k;
@@ -253,7 +253,8 @@ static inline struct alert *alert_at(const struct detector *d, uint32_t i)
 }
 
 /* --- detector.c --- */
-/* Grows the array that @array points to, so that [@i] exists; new entries are zero. 0 or -ENOMEM. */
+/* Grows the array that @array points to, so that [@i] exists; new entries are zero. 0 or -ENOMEM.
+ */
 int detector_grow(void *array, uint32_t *n, uint32_t i, size_t size);
 /* While a holder is referred to, the process table must not forget it. */
 void detector_ref(struct detector *d, uint32_t usage);
@@ -286,13 +287,13 @@ static inline struct minheap_pos due_pos(const struct detector *d)
 
 /* --- track.c --- */
 int track_open(struct detector *d, const struct proctab *pt, const struct event *ev,
-		const struct proctab_change *ch);
-int track_io(struct detector *d, const struct proctab *pt, const struct event *ev,
-	      const struct proctab_change *ch);
-int track_fin(struct detector *d, const struct proctab *pt, const struct event *ev,
 	       const struct proctab_change *ch);
+int track_io(struct detector *d, const struct proctab *pt, const struct event *ev,
+	     const struct proctab_change *ch);
+int track_fin(struct detector *d, const struct proctab *pt, const struct event *ev,
+	      const struct proctab_change *ch);
 int track_close(struct detector *d, const struct proctab *pt, const struct event *ev,
-		  const struct proctab_change *ch);
+		const struct proctab_change *ch);
 /* What was received unasked a second ago and not followed by a FIN was a message after all. */
 int track_settle_pending(struct detector *d, const struct proctab *pt, int64_t now_ns);
 
@@ -310,8 +311,7 @@ uint32_t service_get(struct detector *d, const struct holder *h, const struct en
 void service_join(struct detector *d, uint32_t usage, int64_t now_ns);
 /* The holder ended: its own rungs are carried over. */
 void service_leave(struct detector *d, uint32_t usage, int64_t now_ns);
-void service_inherit(struct detector *d, const struct ustate *u, struct cohort *co,
-		     int64_t now_ns);
+void service_inherit(struct detector *d, const struct ustate *u, struct cohort *co, int64_t now_ns);
 void service_note_return(struct detector *d, const struct ustate *u, const struct cohort *co,
 			 int64_t now_ns, int64_t absence_ns);
 double service_carry(const struct service *s, int64_t now_ns);
@@ -351,8 +351,8 @@ struct usage_facts {
 	bool has_resolved;	  /* a finding, lately */
 	uint32_t k;
 	uint64_t opened, closed, open;
-	uint64_t returns;	  /* used again, or closed by the application */
-	int64_t since_open_ns;	  /* since the last open; INT64_MAX: none seen */
+	uint64_t returns;      /* used again, or closed by the application */
+	int64_t since_open_ns; /* since the last open; INT64_MAX: none seen */
 };
 enum usage_state usage_state_of(const struct usage_facts *f);
 
@@ -361,8 +361,7 @@ struct leak_rate {
 	uint32_t m;
 	double per_min, low, high; /* NAN: m < 2 */
 };
-void evidence_rate(const struct detector *d, uint32_t usage, int64_t now_ns,
-		   struct leak_rate *ret);
+void evidence_rate(const struct detector *d, uint32_t usage, int64_t now_ns, struct leak_rate *ret);
 /* The usage's abandoned connection that was opened first, or SLOT_NONE. */
 uint32_t evidence_oldest(const struct detector *d, const struct proctab *pt, uint32_t usage);
 

@@ -56,6 +56,8 @@ int engine_step(struct engine *e, const struct snapshot *s)
 {
 	int err = 0;
 
+	/* before, not after: whoever counts must have seen a holder's last tick */
+	forget_exited(e);
 	e->now_ns = s->now_ns;
 	e->wall_offset_ns = s->wall_offset_ns;
 	/* One event that found no memory is no reason to lose the others. */
@@ -65,6 +67,5 @@ int engine_step(struct engine *e, const struct snapshot *s)
 		if (event_err)
 			err = event_err;
 	}
-	forget_exited(e);
 	return err;
 }

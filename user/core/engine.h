@@ -20,7 +20,10 @@ int engine_init(struct engine *e, const struct proctab_limits *limits,
 		const struct detector_params *params);
 void engine_release(struct engine *e);
 
-/* Folds one snapshot in and forgets what nobody needs any more. Returns 0 or -ENOMEM. */
+/*
+ * Forgets the holders that nobody needs any more, then folds one snapshot in: after a step whoever
+ * counts sees an exited holder once more. Returns 0 or -ENOMEM.
+ */
 int engine_step(struct engine *e, const struct snapshot *s);
 
 #endif

@@ -179,10 +179,11 @@ static void reason_of_leak(const struct alert *a, struct finding *f)
 			 a->rule_k, a->rule_k, span);
 		break;
 	case RULE_PROCESS:
-		snprintf(f->reason, sizeof(f->reason),
-			 "%u connections from several places in the code lay idle while others were "
-			 "opened past them over %s; %llu others came back sooner",
-			 a->rule_k, span, n);
+		snprintf(
+			f->reason, sizeof(f->reason),
+			"%u connections from several places in the code lay idle while others were "
+			"opened past them over %s; %llu others came back sooner",
+			a->rule_k, span, n);
 		break;
 	case RULE_SERVICE:
 		snprintf(f->reason, sizeof(f->reason),

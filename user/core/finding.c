@@ -47,12 +47,18 @@ const char *severity_name(enum severity s)
 const char *rule_name(enum rule r)
 {
 	static const char *const names[RULE_MAX] = {
-		[RULE_NONE] = "none",		[RULE_WARM] = "warm",
-		[RULE_WARM_ANY] = "warm_any",	[RULE_COLD] = "cold",
-		[RULE_PROCESS] = "process",	[RULE_SERVICE] = "service",
-		[RULE_CANARY] = "canary",	[RULE_BUDGET_70] = "budget_70",
-		[RULE_BUDGET_90] = "budget_90", [RULE_RATE] = "rate",
-		[RULE_LOST_EVENTS] = "lost_events", [RULE_TABLE_FULL] = "table_full",
+		[RULE_NONE] = "none",
+		[RULE_WARM] = "warm",
+		[RULE_WARM_ANY] = "warm_any",
+		[RULE_COLD] = "cold",
+		[RULE_PROCESS] = "process",
+		[RULE_SERVICE] = "service",
+		[RULE_CANARY] = "canary",
+		[RULE_BUDGET_70] = "budget_70",
+		[RULE_BUDGET_90] = "budget_90",
+		[RULE_RATE] = "rate",
+		[RULE_LOST_EVENTS] = "lost_events",
+		[RULE_TABLE_FULL] = "table_full",
 	};
 
 	return (unsigned)r < RULE_MAX ? names[r] : "unknown";

@@ -189,8 +189,7 @@ static uint32_t judge_service(const struct detector *d, const struct service *s,
 
 	for (uint32_t i = s->first_usage; i != SLOT_NONE; i = d->usages[i].next_of_service) {
 		add_tally(&sum, &d->usages[i].tally);
-		if (best == SLOT_NONE ||
-		    d->usages[i].tally.own_sum > d->usages[best].tally.own_sum)
+		if (best == SLOT_NONE || d->usages[i].tally.own_sum > d->usages[best].tally.own_sum)
 			best = i;
 	}
 	if (!sum.own_sum)
@@ -264,10 +263,10 @@ static void point_at(struct detector *d, const struct proctab *pt, struct alert 
 		return;
 	a->since_ns = proctab_conn(pt, oldest)->opened_ns;
 	/* The connection keeps 32 bits of the counters; they cannot have gone round since. */
-	a->opened_before = pu->counts.opened -
-			   (uint32_t)((uint32_t)pu->counts.opened - d->tracks[oldest].opened_before);
-	a->closed_before = pu->counts.closed -
-			   (uint32_t)((uint32_t)pu->counts.closed - d->tracks[oldest].closed_before);
+	a->opened_before = pu->counts.opened - (uint32_t)((uint32_t)pu->counts.opened -
+							  d->tracks[oldest].opened_before);
+	a->closed_before = pu->counts.closed - (uint32_t)((uint32_t)pu->counts.closed -
+							  d->tracks[oldest].closed_before);
 	a->app_closed_before =
 		d->usages[usage].app_closed - (uint32_t)((uint32_t)d->usages[usage].app_closed -
 							 d->tracks[oldest].app_closed_before);

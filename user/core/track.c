@@ -151,8 +151,7 @@ static struct track *find_track(struct detector *d, const struct proctab_change 
 	return &d->tracks[ch->conn];
 }
 
-static void init_track(struct detector *d, const struct proctab *pt, uint32_t slot,
-		       uint32_t cohort)
+static void init_track(struct detector *d, const struct proctab *pt, uint32_t slot, uint32_t cohort)
 {
 	const struct conn *c = proctab_conn(pt, slot);
 	const struct counts *counts = &proctab_usage(pt, c->usage)->counts;

@@ -109,8 +109,8 @@ static enum usage_state state_of(const struct detector *d, const struct usage *p
 		.is_leak = is_firing && alert_at(d, alert)->kind == FINDING_LEAK,
 		.is_fd_leak = is_firing && alert_at(d, alert)->kind == FINDING_FD_LEAK,
 		.is_blind = has_refused(&pu->counts),
-		.has_resolved = u->resolved_ns != T_NEVER &&
-				d->now_ns - u->resolved_ns <= d->p.resolve_ns,
+		.has_resolved =
+			u->resolved_ns != T_NEVER && d->now_ns - u->resolved_ns <= d->p.resolve_ns,
 		.k = u->tally.k,
 		.opened = pu->counts.opened,
 		.closed = pu->counts.closed,
