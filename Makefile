@@ -123,7 +123,7 @@ $(O)/tools/%: tools/%.c
 		$(ALL_CFLAGS) $(LDFLAGS_ALL) $< -lpq -lpthread -lm -o $@
 tools: $(TOOLS_BIN) ## build the order service and the load tools
 
-check: $(UNIT_BIN) $(O)/core_pure.ok ## unit tests: no root, no network, seconds
+check: $(UNIT_BIN) $(O)/core_pure.ok $(O)/tests/schema_lines ## unit tests: no root, no network, seconds
 	$(Q)tests/run.sh $(UNIT_BIN) $(O)/tests/schema_lines
 
 # The encoders' lines, and broken ones, against the schemas.

@@ -23,13 +23,37 @@ struct {
 	__type(value, struct cl_sock);
 } socks SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 32768);
+	__type(key, struct cl_holder_key);
+	__type(value, struct cl_holder);
+} holders SEC(".maps"); /* handed over likewise */
+
 __u32 n_socks = 0;  /* written in this pass; user space sets it to 0 before one */
 __u32 n_missed = 0; /* in this pass, for want of room */
 
 /*
+ * The program that counts openings is skipped when it is interrupted by itself: what is established
+ * and not counted yet is counted here, one pass late.
+ */
+static __always_inline void count_skipped_open(struct sock *sk, struct cl_conn *c)
+{
+	struct cl_holder *h = bpf_map_lookup_elem(&holders, &c->holder);
+
+	c->opened_ns = bpf_ktime_get_boot_ns();
+	c->flags = CL_SLOT | CL_FD;
+	c->lport = sk->__sk_common.skc_num;
+	c->rport = sock_dport(sk);
+	if (h)
+		__sync_fetch_and_add(&h->established, 1);
+}
+
+/*
  * Hook: iter/bpf_sk_storage_map, run by user space at each tick.
  * Context: the reader's. The pass is not atomic over all sockets.
- * Writes: socks, n_socks.
+ * Writes: socks, n_socks; conns and holders for what the live programs skipped.
  * Kernel: 5.11.
  */
 SEC("iter/bpf_sk_storage_map")
@@ -44,6 +68,8 @@ int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 
 	if (!sk || !c)
 		return 0;
+	if (c->flags & CL_CONNECTING && sk->__sk_common.skc_state == TCP_ESTABLISHED)
+		count_skipped_open(sk, c);
 	flags = c->flags & ~CL_FD;
 	if (sk->sk_socket)
 		flags |= CL_FD;

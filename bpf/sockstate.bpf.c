@@ -262,9 +262,11 @@ int BPF_PROG(conn_state, const struct sock *csk, int oldstate, int newstate)
 	c = bpf_sk_storage_get(&conns, sk, NULL, 0);
 	if (!c)
 		return 0;
-	if (oldstate == TCP_SYN_SENT && newstate == TCP_ESTABLISHED)
+	/* leaving ESTABLISHED while still connecting: its 2>1 was skipped, see above */
+	if (c->flags & CL_CONNECTING &&
+	    (newstate == TCP_ESTABLISHED || oldstate == TCP_ESTABLISHED))
 		opened(sk, c);
-	else if (oldstate == TCP_SYN_SENT && newstate == TCP_CLOSE)
+	if (oldstate == TCP_SYN_SENT && newstate == TCP_CLOSE)
 		failed(sk, c);
 	else if (oldstate == TCP_ESTABLISHED && c->flags & CL_SLOT)
 		slot_ended(sk, c, newstate);

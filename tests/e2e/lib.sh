@@ -146,7 +146,7 @@ start()
 # end NAME - waits for it; leaves its exit code in $status
 end()
 {
-	wait "${run_pid[$1]}"
+	wait "${run_pid[$1]}" 2>/dev/null
 	status=$?
 }
 

@@ -57,7 +57,7 @@ for name in gone no_comm no_exe waited; do
 	check_equal "$name: exit code" 3 "$status"
 	check_equal "$name: nothing on stdout" "" "$(cat "$work/$name.out")"
 done
-check_match "the message names the process and --wait" 'no such process: 4194303.*--wait' \
+check_match "the message names the process and --wait" 'no such process.*4194303.*--wait' \
 	"$(cat "$work/gone.err")"
 check_match "the message names the name" nobody-has-it "$(cat "$work/no_comm.err")"
 check_match "the message names the path" /nonexistent/program "$(cat "$work/no_exe.err")"

@@ -19,6 +19,7 @@ start python "$PYTHON" "$e2e/clients/client.py" leak 20
 for name in service partly go_pq go_pgx python; do
 	canary "watch_$name" --pid "${run_pid[$name]}" --for 5m --budget 300
 done
+start text "$CONNLEAK" canary --port "$PGPORT" --pid "${run_pid[service]}" --for 5m --budget 300
 wait_for 60 has_connections 8 "${run_pid[late]}"
 late_had=$(connections "${run_pid[late]}")
 canary watch_late --pid "${run_pid[late]}" --for 5m --budget 300
@@ -43,6 +44,13 @@ for name in service partly go_pq go_pgx python late; do
 	check_json "$name: budget of this node" "node 300" "$out" \
 		'"%s %d" % (all[0]["budget"]["scope"], all[0]["budget"]["limit"])'
 done
+end text
+check_equal "exit code of the text form" 1 "$status"
+text=$(cat "$work/text.out")
+check_match "the text names the process, its version and the server" \
+	"^LEAK +order-service \\(pid ${run_pid[service]}, v2.3.9.*\\) -> 127.0.0.1:$PGPORT\$" "$text"
+check_match "the text says how fast" 'opened [0-9]+, closed 0 in .*: [0-9.]+/min leaking' "$text"
+check_match "the text says how long it lasts" '[0-9]+ left: at this rate gone in about [0-9]+m' "$text"
 check_json "the version" v2.3.9 "$work/watch_service.out" 'all[0]["holder"]["version"]'
 check_json "12 a minute are within the rate's interval" true "$work/watch_service.out" \
 	'(lambda e: e["leak_rate_low"] <= 13 and e["leak_rate_high"] >= 11)(all[0]["evidence"])'

@@ -216,4 +216,60 @@ static inline void budget(struct stream *s, double t_s, uint32_t limit, int64_t 
 					       .source = BUDGET_FLAG}});
 }
 
+/* --- stories --- */
+
+static inline void stream_begin(struct stream *s, bool canary)
+{
+	stream_init(s, canary, NULL);
+	holder(s, 0, 1, "shop/orders/app");
+}
+
+static inline void is_silent(struct stream *s, uint32_t k)
+{
+	if (s->fired_s >= 0)
+		fail_msg("fired after %.0f s by %s", s->fired_s, rule_name(s->fired_rule));
+	if (s->max_k > k)
+		fail_msg("k = %u, wanted at most %u", s->max_k, k);
+	stream_release(s);
+}
+
+static inline void fires(const struct stream *s, enum rule rule, double from_s, double to_s)
+{
+	if (s->fired_s < from_s || s->fired_s > to_s || s->fired_rule != rule)
+		fail_msg("fired after %.0f s by %s, wanted %s within %.0f to %.0f s", s->fired_s,
+			 rule_name(s->fired_rule), rule_name(rule), from_s, to_s);
+}
+
+static inline struct finding finding_of(const struct stream *s, uint32_t usage)
+{
+	uint32_t i = detector_find(s->d, usage);
+	struct finding f;
+
+	assert_int_not_equal(i, SLOT_NONE);
+	assert_int_equal(detector_finding(s->d, s->pt, i, &f), 0);
+	return f;
+}
+
+/* One leaked connection every @every_s from @from_s on, each with a sign-on and one query. */
+static inline void leak(struct stream *s, double from_s, double to_s, double every_s, uint64_t conn)
+{
+	for (double t = from_s; t < to_s; t += every_s, conn++) {
+		opens(s, t, conn);
+		query(s, t + 0.02, conn, 150);
+	}
+	stream_run(s, to_s);
+}
+
+/* Healthy requests first, three a second; then each twentieth of a minute loses one. */
+static inline void healthy_history(struct stream *s, double to_s)
+{
+	for (int i = 0; 1 + i * 0.5 < to_s; i++) {
+		double t = 1 + i * 0.5;
+
+		opens(s, t, 100000 + (uint64_t)i);
+		query(s, t + 0.01, 100000 + (uint64_t)i, 200);
+		closes(s, t + 0.03, 100000 + (uint64_t)i);
+	}
+}
+
 #endif

@@ -186,6 +186,7 @@ static void a_leak_tells_when_the_budget_is_gone(void **state)
 static void less_left_means_sooner_and_the_interval_holds_it(void **state)
 {
 	int64_t t[60];
+	struct lost_slots lost = {.t_ns = t, .m = 60, .sum_k = 20, .tx_ns = 15 * NS_PER_S};
 	double last = INFINITY;
 
 	(void)state;
@@ -194,7 +195,7 @@ static void less_left_means_sooner_and_the_interval_holds_it(void **state)
 	for (int64_t left = 500; left >= -3; left -= 7) {
 		struct forecast f;
 
-		forecast_compute(t, 60, 20, 560 * NS_PER_S, &f, left);
+		forecast_compute(&lost, 575 * NS_PER_S, left, &f);
 		assert_true(f.eta_s <= last);
 		assert_true(f.low_s <= f.eta_s && f.eta_s <= f.high_s);
 		last = f.eta_s;
@@ -203,13 +204,15 @@ static void less_left_means_sooner_and_the_interval_holds_it(void **state)
 
 static void fewer_than_two_give_no_rate_and_no_limit_no_time(void **state)
 {
-	const int64_t t[] = {0, 10 * NS_PER_S, 20 * NS_PER_S};
+	int64_t t[] = {0, 10 * NS_PER_S, 20 * NS_PER_S};
+	struct lost_slots lost = {.t_ns = t, .m = 1, .sum_k = 1};
 	struct forecast f;
 
 	(void)state;
-	forecast_compute(t, 1, 1, 60 * NS_PER_S, &f, 10);
+	forecast_compute(&lost, 60 * NS_PER_S, 10, &f);
 	assert_true(isnan(f.rate_per_s) && isnan(f.eta_s) && isnan(f.low_s));
-	forecast_compute(t, 3, 1, 60 * NS_PER_S, &f, INT64_MAX);
+	lost.m = 3;
+	forecast_compute(&lost, 60 * NS_PER_S, INT64_MAX, &f);
 	assert_true(f.rate_per_s > 0 && isnan(f.eta_s) && isnan(f.high_s));
 }
 

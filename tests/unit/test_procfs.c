@@ -153,7 +153,7 @@ static void own_process_is_identified(void **state)
 	assert_null(h.script);
 	assert_null(h.namespace);
 	assert_string_equal(h.comm, "comm");
-	assert_int_equal(h.uid, -1);
+	assert_int_equal(h.uid, getuid());
 	free(exe);
 	holder_info_release(&h);
 }

@@ -83,6 +83,8 @@ static int array_open(struct kernel *k, uint32_t cap)
 		return -errno;
 	err = bpf_map__reuse_fd(k->array->maps.conns, bpf_map__fd(k->skel->maps.conns));
 	if (!err)
+		err = bpf_map__reuse_fd(k->array->maps.holders, bpf_map__fd(k->skel->maps.holders));
+	if (!err)
 		err = bpf_map__set_max_entries(k->array->maps.socks, cap);
 	if (!err)
 		err = iter_conn_bpf__load(k->array);

@@ -248,15 +248,18 @@ static double clamp_rungs(uint32_t sum_k, size_t m)
 	return s ? (double)s : 1;
 }
 
-void forecast_compute(const int64_t *t_ns, size_t m, uint32_t sum_k, int64_t end_ns,
-		      struct forecast *ret, int64_t left)
+void forecast_compute(const struct lost_slots *l, int64_t now_ns, int64_t left,
+		      struct forecast *ret)
 {
 	double r, s, h, a, b, left_slots = left > 1 ? (double)left : 1;
+	int64_t end_ns = now_ns - l->tx_ns;
+	const int64_t *t_ns = l->t_ns;
+	size_t m = l->m;
 
 	*ret = (struct forecast){NAN, NAN, NAN, NAN};
 	if (m < 2)
 		return;
-	s = clamp_rungs(sum_k, m);
+	s = clamp_rungs(l->sum_k, m);
 	r = (double)(m - 1) / fmax((double)(end_ns - t_ns[0]) / NS_PER_S, MIN_SPAN_S);
 	h = floor(fmax(6, (double)m / 3));
 	if ((double)m > h + 1) {
@@ -281,13 +284,6 @@ static int by_time(const void *a, const void *b)
 
 	return (x > y) - (x < y);
 }
-
-struct lost_slots {
-	int64_t *t_ns;
-	size_t m, cap;
-	uint32_t sum_k;
-	int64_t tx_ns; /* largest */
-};
 
 static int add_cohort(const struct detector *d, const struct proctab *pt, const struct cohort *co,
 		      int64_t now_ns, struct lost_slots *l)
@@ -338,7 +334,7 @@ int budget_forecast(struct detector *d, const struct proctab *pt, uint32_t peer,
 		qsort(l.t_ns, l.m, sizeof(l.t_ns[0]), by_time);
 	if (p && p->limit && peer_used(p) >= 0)
 		left = p->limit - peer_used(p);
-	forecast_compute(l.t_ns, l.m, l.sum_k, now_ns - l.tx_ns, &ps->forecast, left);
+	forecast_compute(&l, now_ns, left, &ps->forecast);
 	ps->forecast_ns = now_ns;
 out:
 	free(l.t_ns);

@@ -250,6 +250,7 @@ static void add_finding(const struct proctab *pt, const struct detector *d, uint
 }
 
 struct worst {
+	struct verdict *verdict; /* being made */
 	struct usage_view view;
 	bool is_leak;
 	uint32_t m_late; /* left idle in the last two thirds */
@@ -265,8 +266,9 @@ static bool is_worse(const struct usage_view *a, bool a_leaks, const struct wors
 }
 
 static void judge_holder(const struct canary *c, const struct proctab *pt, const struct detector *d,
-			 const struct holder *h, struct verdict *v, struct worst *worst)
+			 const struct holder *h, struct worst *worst)
 {
+	struct verdict *v = worst->verdict;
 	int64_t late_ns = c->p.start_ns + (c->now_ns - c->p.start_ns) / 3;
 
 	for (uint32_t i = h->first_usage; i != SLOT_NONE;
@@ -445,7 +447,7 @@ static void say_leak(struct verdict *v, const struct worst *worst)
 void canary_verdict(const struct canary *c, const struct proctab *pt, const struct detector *d,
 		    enum canary_end why, struct verdict *ret)
 {
-	struct worst worst = {0};
+	struct worst worst = {.verdict = ret};
 
 	*ret = (struct verdict){
 		.time_ns = c->now_ns,
@@ -463,7 +465,7 @@ void canary_verdict(const struct canary *c, const struct proctab *pt, const stru
 		const struct holder *h = proctab_holder(pt, i);
 
 		if (h && is_target(c, h))
-			judge_holder(c, pt, d, h, ret, &worst);
+			judge_holder(c, pt, d, h, &worst);
 	}
 	if (worst.is_leak) {
 		say_leak(ret, &worst);

@@ -92,6 +92,7 @@ static void init_cohort(struct detector *d, uint32_t slot, uint32_t usage, uint6
 		.exp_last = SLOT_NONE,
 		.t_rot_ns = now_ns,
 		.tx_ns = d->p.tmin_ns,
+		.not_before_ns = T_NEVER,
 		.due_pos = SLOT_NONE,
 		.is_used = true,
 	};
@@ -205,7 +206,7 @@ int cohort_mark(struct detector *d, uint32_t slot)
 	/* Without anything passed over there are no rungs, and there were none. */
 	if (!co->n_exposed && !co->n_abandoned && !co->any.k)
 		return 0;
-	return minheap_set(&d->due, due_pos(d), slot, T_NEVER);
+	return minheap_set(&d->due, due_pos(d), slot, co->not_before_ns);
 }
 
 int cohort_thread_exit(struct detector *d, uint32_t usage, uint32_t tid)

@@ -2,7 +2,7 @@
 /*
  * detector.h - who leaks, and how sure that is
  *
- * The idea (docs: ../shared design, summarised in detector.c): a leaked connection lies idle in
+ * The idea (more in detector.c): a leaked connection lies idle in
  * its own client's turn while its own process opens others from the same place. Each idle
  * connection that was passed over is a *rung*; a pool steps on one or two and falls off, a leak
  * climbs one per leaked connection.
@@ -72,7 +72,8 @@ void detector_free(struct detector *d);
  * @ch: what proctab_apply() wrote
  *
  * EV_TICK runs the decision over the cohorts that changed. Returns 0 or -ENOMEM.
- * O(1) amortised per event; a tick is linear in changed cohorts (at most 512 connections each).
+ * O(log n) amortised per event. A tick is linear in the idle connections of changed cohorts; one
+ * with more than 4,000 of them is looked at less often than at each tick, in proportion.
  */
 int detector_event(struct detector *d, const struct proctab *pt, const struct event *ev,
 		   const struct proctab_change *ch);

@@ -98,6 +98,7 @@ struct cohort {
 	int64_t tx_ns; /* Tx */
 	struct rungs any, own, warm;
 	uint32_t n_abandoned, n_abandoned_fd;
+	int64_t not_before_ns; /* of the next look: what is large is not looked at each tick */
 	uint32_t due_pos; /* in the detector's `due`; SLOT_NONE: nothing will change by itself */
 	uint32_t next_free;
 	bool is_used;
@@ -336,12 +337,16 @@ int budget_tick(struct detector *d, const struct proctab *pt, int64_t now_ns);
  * present rate, once a tick; NAN where not known. Returns 0 or -ENOMEM.
  */
 int budget_forecast(struct detector *d, const struct proctab *pt, uint32_t peer, int64_t now_ns);
-/*
- * detector.md section 6. @t_ns: [m] ascending; @sum_k: rungs behind them; @left: slots,
- * INT64_MAX where not known
- */
-void forecast_compute(const int64_t *t_ns, size_t m, uint32_t sum_k, int64_t end_ns,
-		      struct forecast *ret, int64_t left);
+/* Slots that abandoned connections cost a peer. */
+struct lost_slots {
+	int64_t *t_ns; /* [m] ascending: when each was last used */
+	size_t m, cap;
+	uint32_t sum_k; /* rungs behind them */
+	int64_t tx_ns;	/* largest Tx */
+};
+/* detector.md section 6. @left: slots, INT64_MAX where not known. */
+void forecast_compute(const struct lost_slots *l, int64_t now_ns, int64_t left,
+		      struct forecast *ret);
 
 /* --- usage_view.c --- */
 /* What a usage's state word rests on. */

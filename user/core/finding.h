@@ -75,8 +75,10 @@ struct finding {
 	struct endpoint peer;	    /* family 0: about no peer (blind) */
 
 	double window_s;
-	uint64_t opened, closed, adopted, failed, rejected, moved_in, moved_out; /* in the window */
-	uint64_t open, fd_only, idle;						 /* now */
+	uint64_t opened, closed; /* in the window */
+	uint64_t adopted, failed, rejected, moved_in,
+		moved_out;	      /* since the holder was first seen */
+	uint64_t open, fd_only, idle; /* now */
 	double oldest_s;
 	uint64_t leaked;					 /* abandoned now */
 	double leak_rate_per_min, leak_rate_low, leak_rate_high; /* 90 % interval */

@@ -248,13 +248,21 @@ static void take_rule(struct alert *a, const struct tally *t)
 	a->rule_n = t->rule_n;
 }
 
+/* A finding that was about this usage no longer is. */
+static void let_go(struct detector *d, uint32_t usage)
+{
+	if (d->usages[usage].has_exited)
+		d->usages[usage].service = SLOT_NONE;
+	detector_unref(d, usage);
+}
+
 static void point_at(struct detector *d, const struct proctab *pt, struct alert *a, uint32_t usage)
 {
 	uint32_t oldest = evidence_oldest(d, pt, usage);
 	const struct usage *pu = proctab_usage(pt, usage);
 
 	if (a->usage != SLOT_NONE)
-		detector_unref(d, a->usage);
+		let_go(d, a->usage);
 	detector_ref(d, usage);
 	a->usage = usage;
 	a->peer = d->usages[usage].peer;
@@ -438,7 +446,7 @@ void alert_sweep(struct detector *d, int64_t now_ns)
 		else
 			d->peers[a->peer].rate_alert = SLOT_NONE;
 		if (a->usage != SLOT_NONE)
-			detector_unref(d, a->usage);
+			let_go(d, a->usage);
 		a->is_used = false;
 		slots_give(&d->alerts, i);
 	}

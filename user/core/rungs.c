@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A cohort costs at most 4,000 idle connections looked at in a second. */
+#define LOOK_NS (NS_PER_S / 4000)
+
 /* When each abandoned connection had lain idle long enough: all, and the parts of them. */
 struct ready {
 	int64_t any[ABANDONED_CAP], own[ABANDONED_CAP], warm[ABANDONED_CAP];
@@ -167,6 +170,9 @@ static int evaluate(struct detector *d, const struct proctab *pt, uint32_t slot,
 		expect(&s, co->t_rot_ns + co->tx_ns);
 	if (co->tx_ns > d->p.tmin_ns && co->n_exposed)
 		expect(&s, co->habit.half_ns + HABIT_HALF_NS);
+	co->not_before_ns = now_ns + co->n_exposed * LOOK_NS;
+	if (s.next_ns < co->not_before_ns)
+		s.next_ns = co->not_before_ns;
 	if (s.next_ns == INT64_MAX)
 		minheap_remove(&d->due, due_pos(d), slot);
 	else if (minheap_set(&d->due, due_pos(d), slot, s.next_ns))

@@ -167,6 +167,9 @@ void service_leave(struct detector *d, uint32_t usage, int64_t now_ns)
 	*link = u->next_of_service;
 	u->next_of_service = SLOT_NONE;
 	carry_over(s, &u->tally, now_ns);
+	/* From now on the service may be forgotten; unless its finding is about this usage. */
+	if (s->alert == SLOT_NONE || alert_at(d, s->alert)->usage != usage)
+		u->service = SLOT_NONE;
 }
 
 static uint32_t find_site(const struct service *s, uint64_t site)
