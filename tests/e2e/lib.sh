@@ -130,8 +130,10 @@ check_schema()
 				"$root/docs/$name.schema.json" --mutate 2>&1) ||
 			failed "$name lines of $(basename "$1")" "valid, and mutations refused" "$out"
 	done
-	[ "$n" -gt 0 ] && [ "$n" = "$(wc -l <"$1")" ] ||
-		failed "lines of $(basename "$1")" "each begins with a known schema" "$(head -c 300 "$1")"
+	if [ "$n" = 0 ] || [ "$n" != "$(wc -l <"$1")" ]; then
+		failed "lines of $(basename "$1")" "each begins with a known schema" \
+			"$(head -c 300 "$1")"
+	fi
 }
 
 # start NAME COMMAND... - in the background, output to $work/NAME.out and .err

@@ -74,7 +74,8 @@ check_verdict ends inconclusive 4
 check_json "its exit code and signal" '[0, null]' "$work/ends.out" "$status_of"
 check_json "opened and closed" '[1, 1]' "$work/ends.out" '[d["opened"], d["closed"]]'
 check_match "its output is on stderr" '^42$' "$(cat "$work/ends.err")"
-check_at_most "the watch ends with the program, seconds" 15 "$(json "$work/ends.out" 'd["watched_s"]')"
+check_at_most "the watch ends with the program, seconds" 15 \
+	"$(json "$work/ends.out" 'd["watched_s"]')"
 end fails
 check_verdict fails inconclusive 4
 check_json "its exit code and signal" '[7, null]' "$work/fails.out" "$status_of"

@@ -65,9 +65,13 @@ wait_for 20 grep -q snapshot "$work/top.out"
 start more "$TOOLS/pool" --size 4 --fill-time 0 --eager --qps 0.02
 wait_for 20 server_has 21
 compare "opened during a watch of another connleak"
-frame() { [ "$(json "$work/top.out" "$1")" = true ]; }
+frame()
+{
+	[ "$(json "$work/top.out" "$1")" = true ]
+}
 total='sum(u["open"] for u in d["rows"])'
-wait_for 10 frame "$total == 21" || failed "top counts what opened" 21 "$(json "$work/top.out" "$total")"
+wait_for 10 frame "$total == 21" ||
+	failed "top counts what opened" 21 "$(json "$work/top.out" "$total")"
 
 # --- what ends disappears: by a close, and with the process
 stop more
@@ -75,17 +79,33 @@ kill -KILL "${run_pid[six]}"
 end six
 wait_for 10 server_has 12
 compare "after an exit and a kill"
-wait_for 10 frame "$total == 12" || failed "top counts what ended" 12 "$(json "$work/top.out" "$total")"
+wait_for 10 frame "$total == 12" ||
+	failed "top counts what ended" 12 "$(json "$work/top.out" "$total")"
 
 # --- failed connects, to a port where nobody listens, are counted as that and open nothing
 closed_port=$(pg_free_port)
 start failing "$CONNLEAK" top -b --json --interval 1s -n 1000 --port "$PGPORT,$closed_port"
 wait_for 20 grep -q snapshot "$work/failing.out"
-run churn "$TOOLS/churn" --refused --listen "$closed_port" --connects 25
-check_json "refused, by churn" 25 "$work/churn.out" 'd["refused"]'
+cat >"$work/refused.py" <<'PY'
+import socket, sys, time
+for _ in range(25):
+    with socket.socket() as s:
+        try:
+            s.connect(("127.0.0.1", int(sys.argv[1])))
+        except ConnectionRefusedError:
+            print("refused", flush=True)
+time.sleep(60)
+PY
+start refused "$PYTHON" "$work/refused.py" "$closed_port"
 tried='max([sum(u["failed"] for u in s["rows"]) for s in all])'
-seen_failing() { [ "$(json "$work/failing.out" "$tried")" = 25 ]; }
+seen_failing()
+{
+	[ "$(json "$work/failing.out" "$tried")" = 25 ]
+}
 wait_for 10 seen_failing || failed "failed connects" 25 "$(json "$work/failing.out" "$tried")"
+check_equal "refused, by the client" 25 "$(grep -c refused "$work/refused.out")"
+check_json "failed connects open nothing" 0 "$work/failing.out" \
+	'sum(u["opened"] for u in d["rows"] if u["failed"])'
 stop failing
 check_schema "$work/failing.out"
 
@@ -97,13 +117,19 @@ mkfifo "$work/hold"
 "$TOOLS/churn" --listen "$port" --connects 5000 --keep 200 --concurrency 8 --bytes 20 \
 	<"$work/hold" >"$work/churn.out" &
 exec 9>"$work/hold"
-all_opened() { [ "$(json "$work/many.out" 'sum(u["opened"] for u in d["rows"])')" = 5000 ]; }
+all_opened()
+{
+	[ "$(json "$work/many.out" 'sum(u["opened"] for u in d["rows"])')" = 5000 ]
+}
 wait_for 20 all_opened || failed "opened" 5000 "$(json "$work/many.out" 'd["rows"]')"
 check_json "opened, closed, open" '[5000, 4800, 200]' "$work/many.out" \
 	'[sum(u[k] for u in d["rows"]) for k in ("opened", "closed", "open")]'
 check_json "lost" 0 "$work/many.out" 'd["lost"]'
 exec 9>&-
-none_open() { [ "$(json "$work/many.out" 'sum(u["open"] for u in d["rows"])')" = 0 ]; }
+none_open()
+{
+	[ "$(json "$work/many.out" 'sum(u["open"] for u in d["rows"])')" = 0 ]
+}
 wait_for 10 none_open || failed "open after the end" 0 "$(json "$work/many.out" 'd["rows"]')"
 
 stop top INT

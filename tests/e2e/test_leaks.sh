@@ -8,6 +8,9 @@ go_client=$work/goclient
 "$e2e/clients/build_go.sh" "$go_client" || skip "the Go client does not build"
 pg_start 600 || exit 1
 within_s=150
+rate='all[0]["evidence"]["leak_rate_per_min"]'
+rate_low='all[0]["evidence"]["leak_rate_low"]'
+rate_high='all[0]["evidence"]["leak_rate_high"]'
 
 # The one that connleak comes late to: its connections are there before the watch.
 start late env DD_VERSION=v2.3.9 "$TOOLS/order-service" --rate 30
@@ -17,12 +20,12 @@ start go_pq "$go_client" pq leak 30
 start go_pgx "$go_client" pgx leak 30
 start python "$PYTHON" "$e2e/clients/client.py" leak 20
 for name in service partly go_pq go_pgx python; do
-	canary "watch_$name" --pid "${run_pid[$name]}" --for 5m --budget 300
+	canary "watch_$name" --pid "${run_pid[$name]}" --for 5m --budget 600
 done
-start text "$CONNLEAK" canary --port "$PGPORT" --pid "${run_pid[service]}" --for 5m --budget 300
+start text "$CONNLEAK" canary --port "$PGPORT" --pid "${run_pid[service]}" --for 5m --budget 600
 wait_for 60 has_connections 8 "${run_pid[late]}"
 late_had=$(connections "${run_pid[late]}")
-canary watch_late --pid "${run_pid[late]}" --for 5m --budget 300
+canary watch_late --pid "${run_pid[late]}" --for 5m --budget 600
 
 for name in service partly go_pq go_pgx python late; do
 	end "watch_$name"
@@ -37,11 +40,11 @@ for name in service partly go_pq go_pgx python late; do
 	check_json "$name: the process" "${run_pid[$name]}" "$out" 'all[0]["holder"]["pid"]'
 	check_json "$name: the peer" "127.0.0.1:$PGPORT" "$out" \
 		'"%s:%d" % (all[0]["peer"]["address"], all[0]["peer"]["port"])'
-	check_json "$name: the ledger" true "$out" \
-		'(lambda e: e["opened"] + e["moved_in"] >= e["leaked"] - e["adopted"] and e["open"] >= e["leaked"])(all[0]["evidence"])'
+	check_json "$name: no more leaked than open" true "$out" \
+		'0 < all[0]["evidence"]["leaked"] <= all[0]["evidence"]["open"]'
 	check_json "$name: the rate has an interval around it" true "$out" \
-		'(lambda e: 0 < e["leak_rate_low"] <= e["leak_rate_per_min"] <= e["leak_rate_high"])(all[0]["evidence"])'
-	check_json "$name: budget of this node" "node 300" "$out" \
+		"0 < $rate_low <= $rate <= $rate_high"
+	check_json "$name: budget of this node" "node 600" "$out" \
 		'"%s %d" % (all[0]["budget"]["scope"], all[0]["budget"]["limit"])'
 done
 end text
@@ -50,10 +53,10 @@ text=$(cat "$work/text.out")
 check_match "the text names the process, its version and the server" \
 	"^LEAK +order-service \\(pid ${run_pid[service]}, v2.3.9.*\\) -> 127.0.0.1:$PGPORT\$" "$text"
 check_match "the text says how fast" 'opened [0-9]+, closed 0 in .*: [0-9.]+/min leaking' "$text"
-check_match "the text says how long it lasts" '[0-9]+ left: at this rate gone in about [0-9]+m' "$text"
+check_match "the text says how long it lasts" '[0-9]+ left: at this rate gone in about [0-9]' "$text"
 check_json "the version" v2.3.9 "$work/watch_service.out" 'all[0]["holder"]["version"]'
 check_json "12 a minute are within the rate's interval" true "$work/watch_service.out" \
-	'(lambda e: e["leak_rate_low"] <= 13 and e["leak_rate_high"] >= 11)(all[0]["evidence"])'
+	"$rate_low <= 13 and $rate_high >= 11"
 check_json "adopted, not opened: what was there before" true "$work/watch_late.out" \
 	"all[0]['evidence']['adopted'] >= $late_had - 2"
 check_match "the script of an interpreter" 'client.py$' \

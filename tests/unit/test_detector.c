@@ -312,10 +312,10 @@ static void a_leak_across_restarts_is_found_by_service(void **state)
 				closes(&s, t0 + 1.03 + i, conn);
 		}
 		exits(&s, t0 + 78, life);
-		for (uint64_t c = conn - 75; c < conn; c++)
-			closes_by(&s, t0 + 78.1, c, CLOSE_EXIT);
+		for (uint64_t i = 0; i < 75; i += 18)
+			closes_by(&s, t0 + 78.1, conn - 75 + i, CLOSE_EXIT);
 	}
-	fires(&s, RULE_SERVICE, 300, 480);
+	fires(&s, RULE_SERVICE, 300, 400);
 	/* The process that it was told about has long ended; the service has one finding. */
 	assert_int_equal(detector_n_findings(s.d), 1);
 	stream_run(&s, 3000);

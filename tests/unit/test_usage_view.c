@@ -21,6 +21,9 @@ static void the_state_word_follows_from_the_facts(void **state)
 		{{.is_fd_leak = true, .k = 9}, USAGE_FD_LEAK},
 		{{.is_blind = true, .k = 9}, USAGE_BLIND},
 		{{.k = 3, .has_resolved = true, .open = 5}, USAGE_SUSPECT},
+		{{.abandoned = 8, .open = 16, .since_open_ns = INT64_MAX}, USAGE_SUSPECT},
+		{{.abandoned = 7, .open = 7, .since_open_ns = INT64_MAX}, USAGE_POOL},
+		{{.abandoned = 8, .open = 17, .since_open_ns = INT64_MAX}, USAGE_POOL},
 		{{.k = 2, .has_resolved = true, .open = 5}, USAGE_RESOLVED},
 		{{.open = 0, .opened = 9, .closed = 9, .since_open_ns = 900 * S}, USAGE_OK},
 		{{.open = 20, .since_open_ns = INT64_MAX}, USAGE_POOL}, /* adopted */

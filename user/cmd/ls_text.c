@@ -99,7 +99,7 @@ static int compare_found(const void *va, const void *vb, void *arg)
 	case LS_SORT_MAX:
 		break;
 	}
-	by = by ? by : earlier_first(a->conn->opened_ns, b->conn->opened_ns);
+	by = by ? by : earlier_first(conn_open_since_ns(a->conn), conn_open_since_ns(b->conn));
 	return by ? by : (a->conn->id > b->conn->id) - (a->conn->id < b->conn->id);
 }
 
@@ -168,7 +168,7 @@ static void add_row(struct table *t, const struct found *f, int64_t now_ns)
 	snprintf(cell, sizeof(cell), "%u", c->local.port);
 	table_cell(t, cell);
 	snprintf(cell, sizeof(cell), "%s%s", c->adopted ? ">=" : "",
-		 text_duration(now_ns - c->opened_ns, span));
+		 text_duration(now_ns - conn_open_since_ns(c), span));
 	table_cell(t, cell);
 	table_cell(t, c->has_io ? text_duration(now_ns - conn_last_io_ns(c), span) : "-");
 	table_cell(t, words_conn_state(c->fin_ns, c->fin_how));

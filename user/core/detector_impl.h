@@ -38,6 +38,7 @@
 #define SHORT_SPAN_NS  (60 * NS_PER_S)
 #define CANARY_SPAN_NS (120 * NS_PER_S)
 #define SUSPECT_K      3
+#define SUSPECT_IDLE   8 /* abandoned, and half of what is open: chosen by looking at late starts */
 
 /* The longest absence that ended in a return, of the current and the previous half day. */
 struct habit {
@@ -355,6 +356,7 @@ struct usage_facts {
 	bool is_blind;		  /* opens were refused by a full table */
 	bool has_resolved;	  /* a finding, lately */
 	uint32_t k;
+	uint32_t abandoned;
 	uint64_t opened, closed, open;
 	uint64_t returns;      /* used again, or closed by the application */
 	int64_t since_open_ns; /* since the last open; INT64_MAX: none seen */

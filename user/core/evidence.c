@@ -103,7 +103,7 @@ static void add_conn(const struct detector *d, const struct proctab *pt, struct 
 	f->conns[f->n_conns++] = (struct finding_conn){
 		.local = c->local,
 		.peer = f->peer,
-		.opened_ns = c->opened_ns,
+		.opened_ns = conn_open_since_ns(c),
 		.idle_ns = is_tracked && d->tracks[slot].is_client
 				   ? d->now_ns - d->tracks[slot].use_end_ns
 				   : T_NEVER,
@@ -276,7 +276,7 @@ static void add_leak(const struct detector *d, const struct proctab *pt, const s
 	f->leak_rate_low = rate.low;
 	f->leak_rate_high = rate.high;
 	if (oldest != SLOT_NONE)
-		f->oldest_s = seconds(d->now_ns - proctab_conn(pt, oldest)->opened_ns);
+		f->oldest_s = seconds(d->now_ns - conn_open_since_ns(proctab_conn(pt, oldest)));
 	reason_of_leak(a, f);
 	if (!pu)
 		return;

@@ -233,7 +233,7 @@ char *json_connection(const struct json_context *ctx, int64_t now_ns, const stru
 {
 	struct conn_facts facts = {
 		.local = c->local,
-		.age_s = span_s(now_ns - c->opened_ns),
+		.age_s = span_s(now_ns - conn_open_since_ns(c)),
 		.idle_s = c->has_io ? span_s(now_ns - conn_last_io_ns(c)) : NAN,
 		.state = words_conn_state(c->fin_ns, c->fin_how),
 		.tx = c->tx,

@@ -496,6 +496,13 @@ bool conn_is_clients_turn(const struct conn *c)
 	return c->last != IO_LAST_TX;
 }
 
+int64_t conn_open_since_ns(const struct conn *c)
+{
+	int64_t io_ns = conn_last_io_ns(c);
+
+	return c->adopted && io_ns < c->opened_ns ? io_ns : c->opened_ns;
+}
+
 int64_t conn_last_io_ns(const struct conn *c)
 {
 	int64_t last = c->rx_ns > c->tx_ns ? c->rx_ns : c->tx_ns;

@@ -159,6 +159,11 @@ int proctab_forget_holder(struct proctab *pt, uint32_t slot);
 bool conn_is_clients_turn(const struct conn *c);
 /* Time of the last payload byte in either direction, its opening if none was seen. */
 int64_t conn_last_io_ns(const struct conn *c);
+/*
+ * The earliest moment at which it is known to have been open: when it was opened or adopted, or its
+ * last traffic if that is older.
+ */
+int64_t conn_open_since_ns(const struct conn *c);
 /* The server spends a slot on it. */
 static inline bool conn_has_slot(const struct conn *c)
 {

@@ -35,6 +35,12 @@ enum usage_state usage_state_of(const struct usage_facts *f)
 		return USAGE_BLIND;
 	if (f->k >= SUSPECT_K)
 		return USAGE_SUSPECT;
+	/*
+	 * Adopted ones are no rungs, their order being unknown; but most of a process's connections
+	 * passed over is how a leak looks to who comes late.
+	 */
+	if (f->abandoned >= SUSPECT_IDLE && 2 * (uint64_t)f->abandoned >= f->open)
+		return USAGE_SUSPECT;
 	if (f->has_resolved)
 		return USAGE_RESOLVED;
 	if (!f->open)
@@ -84,8 +90,8 @@ static void view_conns(const struct detector *d, const struct proctab *pt, const
 	for (uint32_t i = pu->first_conn; i != SLOT_NONE;) {
 		const struct conn *c = proctab_conn(pt, i);
 
-		if (v->oldest_opened_ns == T_NEVER || c->opened_ns < v->oldest_opened_ns) {
-			v->oldest_opened_ns = c->opened_ns;
+		if (v->oldest_opened_ns == T_NEVER || conn_open_since_ns(c) < v->oldest_opened_ns) {
+			v->oldest_opened_ns = conn_open_since_ns(c);
 			v->oldest_is_lower_bound = c->adopted;
 		}
 		if (i < d->n_tracks && d->tracks[i].cohort != SLOT_NONE && d->tracks[i].is_client &&
@@ -102,7 +108,7 @@ static bool has_refused(const struct counts *c)
 }
 
 static enum usage_state state_of(const struct detector *d, const struct usage *pu,
-				 const struct ustate *u, uint32_t alert)
+				 const struct ustate *u, uint32_t alert, uint32_t abandoned)
 {
 	bool is_firing = alert_is_firing(d, alert);
 	struct usage_facts f = {
@@ -112,6 +118,7 @@ static enum usage_state state_of(const struct detector *d, const struct usage *p
 		.has_resolved =
 			u->resolved_ns != T_NEVER && d->now_ns - u->resolved_ns <= d->p.resolve_ns,
 		.k = u->tally.k,
+		.abandoned = abandoned,
 		.opened = pu->counts.opened,
 		.closed = pu->counts.closed,
 		.open = pu->counts.open,
@@ -121,6 +128,11 @@ static enum usage_state state_of(const struct detector *d, const struct usage *p
 	};
 
 	return usage_state_of(&f);
+}
+
+static bool is_suspicious(enum usage_state s)
+{
+	return s == USAGE_SUSPECT || s == USAGE_LEAK || s == USAGE_FD_LEAK || s == USAGE_RESOLVED;
 }
 
 static uint32_t alert_of(const struct detector *d, uint32_t usage)
@@ -156,16 +168,19 @@ void detector_usage(const struct detector *d, const struct proctab *pt, uint32_t
 		return;
 	alert = alert_of(d, usage);
 	evidence_rate(d, usage, d->now_ns, &rate);
-	ret->state = state_of(d, pu, u, alert);
+	ret->state = state_of(d, pu, u, alert, rate.m);
 	ret->rule = alert == SLOT_NONE ? RULE_NONE : alert_at(d, alert)->rule;
 	ret->k = u->tally.k;
 	ret->k_own = u->tally.k_own;
 	ret->abandoned = rate.m;
 	ret->passed_over = detector_left_idle(d, pt, usage, T_NEVER);
 	ret->exchanges = u->exchanges;
-	ret->rate_per_min = rate.per_min;
-	ret->rate_low = rate.low;
-	ret->rate_high = rate.high;
+	/* a rate of leaking where nothing is suspected would be a claim without ground */
+	if (is_suspicious(ret->state)) {
+		ret->rate_per_min = rate.per_min;
+		ret->rate_low = rate.low;
+		ret->rate_high = rate.high;
+	}
 	ret->longest_idle_ns = u->longest_idle_ns;
 	view_conns(d, pt, pu, ret);
 }

@@ -13,6 +13,7 @@
 #define MAX_PEER_LINES 8
 #define BAR_MAX	       42
 #define BAR_MIN	       10
+#define ROOMY_WIDTH    100 /* from here on every column is shown */
 #define NO_WIDTH       4096
 #define HEADER_LEAST   4
 
@@ -257,14 +258,32 @@ static void oldest_cell(struct table *t, const struct usage_view *v, int64_t now
 	table_cell(t, cell);
 }
 
-static void row_cells(struct table *t, const struct top_row *r, int64_t now_ns)
+/* Where a row's text would say nothing new and the width is needed, the column is left out. */
+struct shown {
+	bool where, server;
+};
+
+static struct shown choose_columns(const struct top_model *m, const struct top_text_options *o)
+{
+	struct shown s = {.server = m->n_peers > 1 || width_of(o) >= ROOMY_WIDTH,
+			  .where = width_of(o) >= ROOMY_WIDTH};
+	char where[WORDS_WHERE_LEN];
+
+	for (uint32_t i = 0; i < m->n_rows && !s.where; i++)
+		s.where = strcmp(words_where(&m->rows[i].holder->info, where), "-") != 0;
+	return s;
+}
+
+static void row_cells(struct table *t, const struct top_row *r, struct shown shown, int64_t now_ns)
 {
 	char where[WORDS_WHERE_LEN], address[ENDPOINT_STRLEN], rate[TEXT_DURATION_LEN];
 
 	count_cell(t, r->holder->info.pid);
 	table_cell(t, words_name(&r->holder->info));
-	table_cell(t, words_where(&r->holder->info, where));
-	table_cell(t, endpoint_format(&r->peer->endpoint, address));
+	if (shown.where)
+		table_cell(t, words_where(&r->holder->info, where));
+	if (shown.server)
+		table_cell(t, endpoint_format(&r->peer->endpoint, address));
 	count_cell(t, r->counts->open);
 	count_cell(t, r->view.idle);
 	count_cell(t, r->counts->opened);
@@ -276,12 +295,18 @@ static void row_cells(struct table *t, const struct top_row *r, int64_t now_ns)
 
 int top_text_table(struct strbuf *sb, const struct top_model *m, const struct top_text_options *o)
 {
+	const struct shown shown = choose_columns(m, o);
+	struct table_column chosen[COL_MAX];
 	struct table t;
+	size_t n = 0;
 	int err;
 
-	table_init(&t, columns, COL_MAX);
+	for (size_t i = 0; i < COL_MAX; i++)
+		if ((i != COL_WHERE || shown.where) && (i != COL_SERVER || shown.server))
+			chosen[n++] = columns[i];
+	table_init(&t, chosen, n);
 	for (uint32_t i = 0; i < m->n_rows; i++)
-		row_cells(&t, &m->rows[i], m->now_ns);
+		row_cells(&t, &m->rows[i], shown, m->now_ns);
 	err = table_print(&t, sb, o->width, o->is_ascii);
 	table_release(&t);
 	return err;
