@@ -5,14 +5,14 @@
  * Two programs on one tracepoint, because a program that is interrupted by itself on one cpu is
  * skipped: an opening in process context must not cost a closing in softirq.
  *
- *	7>2	conn_attempt	the connecting thread: the one moment at which the owner is known
+ *	7>2	conn_attempt	the connecting thread: the one moment that knows the owner
  *	2>1	conn_state	opened: the server spends a slot from here on
  *	2>7	conn_state	failed
- *	1>4	conn_state	slot given up by the application (close, exit; shutdown looks the
- *same) 1>7	conn_state	the same (unread data, SO_LINGER 0, AF_UNSPEC), or with sk_err: a
- *reset 1>8	conn_state	slot taken by the peer's FIN; the descriptor is still held 8>9 8>7
- *conn_state	... and now given up destroy	conn_destroy	a reset socket's descriptor is gone,
- *too
+ *	1>4	conn_state	slot given up by the application (close, exit, shutdown)
+ *	1>7	conn_state	the same (unread data, SO_LINGER 0, AF_UNSPEC); with sk_err: reset
+ *	1>8	conn_state	slot taken by the peer's FIN; the descriptor is still held
+ *	8>9 8>7	conn_state	... and now given up
+ *	destroy	conn_destroy	a reset socket's descriptor is gone, too
  *
  * Counting at 1>4 and not at the last transition matters: that is when the server gets its slot
  * back; FIN_WAIT2 may last a minute.

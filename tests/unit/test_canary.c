@@ -276,8 +276,9 @@ static void only_the_target_counts(void **state)
 	assert_int_equal(v.kind, VERDICT_PASS);
 }
 
-static bool is_second(const struct holder *h, void *arg)
+static bool is_second(const struct holder *h, const struct peer *p, void *arg)
 {
+	assert_non_null(p);
 	(void)arg;
 	return h->id == 2;
 }

@@ -49,7 +49,8 @@ static void read_all(struct stream *s, int64_t now_ns)
 		assert_true(isnan(v.rate_per_min) ||
 			    (v.abandoned >= 2 && v.rate_low <= v.rate_per_min &&
 			     v.rate_per_min <= v.rate_high));
-		assert_true(v.abandoned < 2 || v.k < 3 || !isnan(v.rate_per_min));
+		assert_true(v.abandoned < 2 || v.k < 3 || v.state == USAGE_BLIND ||
+			    !isnan(v.rate_per_min));
 		fold(w, (uint64_t)v.k << 40 | (uint64_t)v.k_own << 20 | v.abandoned);
 		fold(w, (uint64_t)v.state << 32 | v.passed_over);
 	}

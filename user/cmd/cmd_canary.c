@@ -111,11 +111,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static bool is_target(const struct holder *h, void *arg)
+static bool is_target(const struct holder *h, const struct peer *p, void *arg)
 {
-	const struct options *o = arg;
-
-	return target_matches(&o->target, &h->info);
+	return session_shows(arg, h, &p->endpoint);
 }
 
 static int start_program(struct watch *w)

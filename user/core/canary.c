@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "idmap.h"
 #include "stats.h"
 #include "text.h"
 
@@ -31,6 +32,7 @@ struct canary {
 	uint64_t base_lost, lost;
 	struct watched *holders;
 	uint32_t n_holders, cap_holders;
+	struct idmap ids; /* of holders, to their place */
 	bool is_out_of_memory;
 	int64_t longest_idle_ns;
 	struct canary_progress progress;
@@ -51,6 +53,7 @@ void canary_free(struct canary *c)
 {
 	if (!c)
 		return;
+	idmap_release(&c->ids);
 	free(c->holders);
 	free(c);
 }
@@ -66,10 +69,11 @@ const char *verdict_name(enum verdict_kind k)
 
 static struct watched *find_watched(struct canary *c, uint64_t holder_id)
 {
-	for (uint32_t i = 0; i < c->n_holders; i++)
-		if (c->holders[i].holder_id == holder_id)
-			return &c->holders[i];
-	return NULL;
+	uint32_t pos, i = idmap_first(&c->ids, idmap_hash(holder_id), &pos);
+
+	while (i != IDMAP_NONE && c->holders[i].holder_id != holder_id)
+		i = idmap_next(&c->ids, idmap_hash(holder_id), &pos);
+	return i == IDMAP_NONE ? NULL : &c->holders[i];
 }
 
 static struct watched *add_watched(struct canary *c, uint64_t holder_id)
@@ -83,6 +87,8 @@ static struct watched *add_watched(struct canary *c, uint64_t holder_id)
 		c->holders = v;
 		c->cap_holders = cap;
 	}
+	if (idmap_put(&c->ids, idmap_hash(holder_id), c->n_holders))
+		return NULL;
 	c->holders[c->n_holders] = (struct watched){.holder_id = holder_id};
 	return &c->holders[c->n_holders++];
 }
@@ -101,17 +107,40 @@ static bool was_there_before(const struct canary *c, const struct proctab *pt,
 	return false;
 }
 
+static bool is_target(const struct canary *c, const struct proctab *pt, uint32_t usage)
+{
+	const struct usage *u = proctab_usage(pt, usage);
+
+	return !c->p.is_target ||
+	       c->p.is_target(proctab_holder(pt, u->holder), proctab_peer(pt, u->peer), c->p.arg);
+}
+
+static void add_counts(struct counts *sum, const struct counts *n)
+{
+	sum->opened += n->opened;
+	sum->closed += n->closed;
+	sum->adopted += n->adopted;
+	sum->failed += n->failed;
+	sum->rejected += n->rejected;
+	sum->open += n->open;
+	sum->fd_only += n->fd_only;
+}
+
 static void watch_usages(struct canary *c, const struct proctab *pt, const struct detector *d,
 			 const struct holder *h, struct watched *w)
 {
 	struct canary_progress *p = &c->progress;
 
 	w->exchanges = 0;
+	w->now = (struct counts){0};
 	for (uint32_t i = h->first_usage; i != SLOT_NONE;
 	     i = proctab_usage(pt, i)->next_of_holder) {
 		struct usage_view v;
 
+		if (!is_target(c, pt, i))
+			continue;
 		detector_usage(d, pt, i, &v);
+		add_counts(&w->now, &proctab_usage(pt, i)->counts);
 		w->exchanges += v.exchanges;
 		if (v.longest_idle_ns > c->longest_idle_ns)
 			c->longest_idle_ns = v.longest_idle_ns;
@@ -120,12 +149,14 @@ static void watch_usages(struct canary *c, const struct proctab *pt, const struc
 		if (detector_find(d, i) != SLOT_NONE)
 			p->is_leak = true;
 	}
-	w->now = h->counts;
 }
 
-static bool is_target(const struct canary *c, const struct holder *h)
+static bool has_target(const struct canary *c, const struct proctab *pt, const struct holder *h)
 {
-	return h->first_usage != SLOT_NONE && (!c->p.is_target || c->p.is_target(h, c->p.arg));
+	for (uint32_t i = h->first_usage; i != SLOT_NONE; i = proctab_usage(pt, i)->next_of_holder)
+		if (is_target(c, pt, i))
+			return true;
+	return false;
 }
 
 static void watch_holder(struct canary *c, const struct proctab *pt, const struct detector *d,
@@ -134,7 +165,7 @@ static void watch_holder(struct canary *c, const struct proctab *pt, const struc
 	struct watched *w;
 	bool is_old;
 
-	if (!is_target(c, h))
+	if (!has_target(c, pt, h))
 		return;
 	w = find_watched(c, h->id);
 	if (w) {
@@ -277,6 +308,8 @@ static void judge_holder(const struct canary *c, const struct proctab *pt, const
 		bool is_leak = finding != SLOT_NONE;
 		struct usage_view view;
 
+		if (!is_target(c, pt, i))
+			continue;
 		detector_usage(d, pt, i, &view);
 		v->idle += view.idle;
 		v->left_idle += detector_left_idle(d, pt, i, c->p.start_ns);
@@ -464,7 +497,7 @@ void canary_verdict(const struct canary *c, const struct proctab *pt, const stru
 	for (uint32_t i = 0; c->n_holders && i < proctab_n_holders(pt); i++) {
 		const struct holder *h = proctab_holder(pt, i);
 
-		if (h && is_target(c, h))
+		if (h && has_target(c, pt, h))
 			judge_holder(c, pt, d, h, &worst);
 	}
 	if (worst.is_leak) {

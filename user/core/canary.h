@@ -24,8 +24,8 @@ struct canary_params {
 	double detect_per_min; /* --detect, > 0 */
 	double confidence;     /* 0 < c < 1 */
 	int64_t start_ns;      /* first moment of the window */
-	/* Is this holder part of the target? Pure; @arg borrowed. NULL: all are. */
-	bool (*is_target)(const struct holder *h, void *arg);
+	/* Is this holder's use of this peer part of the target? Pure; @arg borrowed. NULL: all is. */
+	bool (*is_target)(const struct holder *h, const struct peer *p, void *arg);
 	void *arg;
 };
 
