@@ -23,6 +23,7 @@ step "clang builds it without a warning" make --no-print-directory -j"$jobs" -s 
 step "unit tests" make --no-print-directory -j"$jobs" -s check
 step "unit tests with sanitizers" make --no-print-directory -j"$jobs" -s O=build-san \
 	SAN=address,undefined CFLAGS="-O1 -g" check
+step "documentation" tests/run.sh tests/test_docs.sh
 step "format" make --no-print-directory format-check
 step "kernel tests" make --no-print-directory -s -j"$jobs" check-root
 step "end to end" make --no-print-directory -s e2e

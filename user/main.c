@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the command table: dispatch and help come from it */
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <connleak/exit_codes.h>
 
 #include "cmd/cmd.h"
+#include "core/text.h"
 
 struct command {
 	const char *name;
@@ -42,17 +46,48 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* Output that cannot be written is a failure, also of --help, which libc prints and exits after. */
+static void check_stdout(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return;
+	fprintf(stderr, "connleak: cannot write to stdout\n");
+	_exit(EXIT_FAILED);
+}
+
+/* libc's parser shows an unknown option as it is; what a terminal would obey is refused here. */
+static bool has_unprintable_option(int argc, char **argv)
+{
+	char shown[256];
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+		size_t n = strlen(argv[i]);
+
+		if (argv[i][0] != '-' || strchr(argv[i], '=') || strchr(argv[i], '\\') ||
+		    n >= sizeof(shown) || text_clean(shown, sizeof(shown), argv[i], n) == n)
+			continue;
+		fprintf(stderr, "connleak: %s: no such option\n", shown);
+		return true;
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	static char name[] = "connleak"; /* what messages start with, whatever the file is called */
 	const struct command *command;
+	char shown[256];
+
+	atexit(check_stdout);
+	if (has_unprintable_option(argc, argv))
+		return EXIT_USAGE;
 
 	if (argc > 1 && !strcmp(argv[1], "--version")) {
 		printf("connleak " CONNLEAK_VERSION "\n");
 		return EXIT_CLEAN;
 	}
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
-			 !strcmp(argv[1], "help"))) {
+	if (argc > 1 &&
+	    (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
 		print_help(stdout);
 		return EXIT_CLEAN;
 	}
@@ -63,8 +98,9 @@ int main(int argc, char **argv)
 	}
 	command = find_command(argv[1]);
 	if (!command) {
+		text_clean(shown, sizeof(shown), argv[1], strlen(argv[1]));
 		fprintf(stderr, "connleak: %s: no such command (connleak --help lists them)\n",
-			argv[1]);
+			shown);
 		return EXIT_USAGE;
 	}
 	argv[1] = name;

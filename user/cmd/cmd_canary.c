@@ -62,7 +62,7 @@ static double parse_real(struct argp_state *state, const char *option, const cha
 	double value = strtod(text, &end);
 
 	if (end == text || *end || !(value > 0) || value > 1e6)
-		argp_error(state, "--%s %s: not a number above 0", option, text);
+		options_refuse(state, option, text, "not a number above 0");
 	return value;
 }
 
@@ -71,7 +71,7 @@ static int parse_inconclusive(struct argp_state *state, const char *text)
 	if (!strcmp(text, "pass"))
 		return EXIT_CLEAN;
 	if (strcmp(text, "fail"))
-		argp_error(state, "--inconclusive %s: not pass or fail", text);
+		options_refuse(state, "--inconclusive", text, "not pass or fail");
 	return EXIT_LEAK;
 }
 
@@ -84,15 +84,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &o->options;
 		return 0;
 	case KEY_FOR:
-		o->for_ns = options_duration(state, "for", arg);
+		o->for_ns = options_duration(state, "--for", arg);
 		return 0;
 	case KEY_DETECT:
-		o->detect_per_min = parse_real(state, "detect", arg);
+		o->detect_per_min = parse_real(state, "--detect", arg);
 		return 0;
 	case KEY_CONFIDENCE:
-		o->confidence = parse_real(state, "confidence", arg);
+		o->confidence = parse_real(state, "--confidence", arg);
 		if (o->confidence >= 1)
-			argp_error(state, "--confidence %s: not between 0 and 1", arg);
+			options_refuse(state, "--confidence", arg, "not between 0 and 1");
 		return 0;
 	case KEY_FULL:
 		o->is_full = true;
@@ -365,7 +365,7 @@ int cmd_canary(int argc, char **argv)
 		.children = children,
 		.doc = "Watch a process, or start one, for a bounded time; end with a verdict.\v"
 		       "Exits with 0 for pass, 1 for leak, 4 for inconclusive. A leak ends the "
-		       "watch at once."};
+		       "watch at once. PROGRAM is asked to end (SIGTERM) when the watch is over."};
 	struct canary_options o = {.for_ns = 900 * NS_PER_S,
 				   .detect_per_min = 0.5,
 				   .confidence = 0.99,
@@ -374,6 +374,11 @@ int cmd_canary(int argc, char **argv)
 	int err;
 
 	options_init(&o.options);
+	/* an empty variable after -- must not turn into a watch over everything */
+	if (argc > 1 && !strcmp(argv[argc - 1], "--")) {
+		fprintf(stderr, "connleak: --: a program must follow\n");
+		return EXIT_USAGE;
+	}
 	options_parse(&argp, argc, argv, ARGP_IN_ORDER, &o);
 	w.is_terminal = isatty(STDERR_FILENO);
 	if (o.program) {

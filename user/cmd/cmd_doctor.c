@@ -19,7 +19,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	}
 	if (key == ARGP_KEY_ARG)
-		argp_error(state, "%s: not an option of doctor", arg);
+		options_refuse(state, "", arg, "not an option of doctor");
 	return ARGP_ERR_UNKNOWN;
 }
 

@@ -36,11 +36,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		while (ls_sort_name(sort) && strcmp(ls_sort_name(sort), arg))
 			sort++;
 		if (!ls_sort_name(sort))
-			argp_error(state, "--sort %s: not age, idle, pid, sent or received", arg);
+			options_refuse(state, "--sort", arg,
+				       "not age, idle, pid, sent or received");
 		ls->sort = sort;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "%s: not an option of ls", arg);
+		options_refuse(state, "", arg, "not an option of ls");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -48,17 +48,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'n':
 		top->frames = strtoul(arg, &end, 10);
 		if (*end || *arg < '0' || *arg > '9' || !top->frames || top->frames > 1000000000)
-			argp_error(state, "-n %s: not a number of frames", arg);
+			options_refuse(state, "-n", arg, "not a number of frames");
 		return 0;
 	case KEY_SORT:
 		while (top_sort_name(sort) && strcmp(top_sort_name(sort), arg))
 			sort++;
 		if (!top_sort_name(sort))
-			argp_error(state, "--sort %s: not a column", arg);
+			options_refuse(state, "--sort", arg, "not a column to sort by");
 		top->view.sort = sort;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "%s: neither an option nor a command", arg);
+		options_refuse(state, "", arg, "neither an option nor a command");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -56,12 +56,20 @@ void options_release(struct options *o)
 	target_release(&o->target);
 }
 
+void options_refuse(struct argp_state *state, const char *option, const char *text, const char *why)
+{
+	char shown[256];
+
+	text_clean(shown, sizeof(shown), text, strlen(text));
+	argp_error(state, "%s%s%s: %s", option, *option ? " " : "", shown, why);
+}
+
 int64_t options_duration(struct argp_state *state, const char *option, const char *text)
 {
 	int64_t ns = 0;
 
 	if (text_parse_duration(text, &ns))
-		argp_error(state, "--%s %s: not a duration (like 90s, 15m, 2h)", option, text);
+		options_refuse(state, option, text, "not a duration (like 90s, 15m, 2h)");
 	return ns;
 }
 
@@ -92,7 +100,7 @@ static void add_ports(struct options *o, struct argp_state *state, const char *l
 	o->n_ports = 0;
 	while ((word = strsep(&rest, ","))) {
 		if (parse_number(word, 1, UINT16_MAX, &port))
-			argp_error(state, "--port %s: not a port (1 to 65535)", word);
+			options_refuse(state, "--port", word, "not a port (1 to 65535)");
 		if (o->n_ports == OPTIONS_MAX_PORTS)
 			argp_error(state, "--port: more than %d ports", OPTIONS_MAX_PORTS);
 		o->ports[o->n_ports++] = (uint16_t)port;
@@ -121,10 +129,9 @@ static void add_peer(struct options *o, struct argp_state *state, const char *te
 	if (o->n_peers == OPTIONS_MAX_PEERS)
 		argp_error(state, "--peer: more than %d servers", OPTIONS_MAX_PEERS);
 	if (parse_peer(text, &o->peers[o->n_peers]))
-		argp_error(state,
-			   "--peer %s: not an address (like 10.0.4.12, 10.0.4.12:5432, "
-			   "[::1]:5432; names are not looked up)",
-			   text);
+		options_refuse(state, "--peer", text,
+			       "not an address (like 10.0.4.12, 10.0.4.12:5432, [::1]:5432; names "
+			       "are not looked up)");
 	o->n_peers++;
 }
 
@@ -140,26 +147,28 @@ static void add_budget(struct options *o, struct argp_state *state, const char *
 	if (equals) {
 		snprintf(peer, sizeof(peer), "%.*s", (int)(equals - text), text);
 		if ((size_t)(equals - text) >= sizeof(peer) || endpoint_parse(peer, &b.peer))
-			argp_error(state, "--budget %s: not ADDRESS:PORT=N", text);
+			options_refuse(state, "--budget", text, "not ADDRESS:PORT=N");
 	}
 	if (parse_number(number, 1, 1000000, &limit))
-		argp_error(state, "--budget %s: not a number of connections (1 to 1000000)", text);
+		options_refuse(state, "--budget", text,
+			       "not a number of connections (1 to 1000000)");
 	b.limit = (uint32_t)limit;
 	o->budgets[o->n_budgets++] = b;
 }
 
 static void add_target(struct options *o, struct argp_state *state, int kind, const char *text)
 {
-	const char *name = target_kind_name(kind);
 	int err = target_add(&o->target, kind, text);
+	char option[32];
 
+	snprintf(option, sizeof(option), "--%s", target_kind_name(kind));
 	if (err == -EINVAL)
-		argp_error(state, "--%s %s: not a %s", name, text,
-			   kind == TARGET_PID ? "process id" : name);
+		options_refuse(state, option, text,
+			       kind == TARGET_PID ? "not a process id" : "a name is missing");
 	if (err == -E2BIG)
-		argp_error(state, "--%s %s: more than %d targets", name, text, TARGET_MAX);
+		options_refuse(state, option, text, "too many targets (64 at most)");
 	if (err)
-		argp_failure(state, EXIT_FAILED, -err, "--%s", name);
+		argp_failure(state, EXIT_FAILED, -err, "%s", option);
 }
 
 static error_t parse_shared(int key, char *arg, struct argp_state *state)
@@ -181,12 +190,12 @@ static error_t parse_shared(int key, char *arg, struct argp_state *state)
 		add_budget(o, state, arg);
 		break;
 	case KEY_INTERVAL:
-		o->interval_ns = options_duration(state, "interval", arg);
+		o->interval_ns = options_duration(state, "--interval", arg);
 		if (o->interval_ns < NS_PER_S / 10 || o->interval_ns > 3600 * NS_PER_S)
-			argp_error(state, "--interval %s: 100ms to 1h", arg);
+			options_refuse(state, "--interval", arg, "not from 100ms to 1h");
 		break;
 	case KEY_WAIT:
-		o->wait_ns = arg ? options_duration(state, "wait", arg) : INT64_MAX;
+		o->wait_ns = arg ? options_duration(state, "--wait", arg) : INT64_MAX;
 		break;
 	case KEY_JSON:
 		o->is_json = true;

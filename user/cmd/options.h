@@ -60,7 +60,11 @@ void options_ports_text(const struct options *o, char *buf, size_t size);
 /* Is the peer among those asked for? */
 bool options_wants_peer(const struct options *o, const struct endpoint *peer);
 
-/* A duration option; ends the program with a message when @text is none. */
+/* Wrong usage: ends the program with "OPTION TEXT: WHY". @option "": an argument. */
+void options_refuse(struct argp_state *state, const char *option, const char *text,
+		    const char *why);
+
+/* A duration option (@option with its dashes); ends the program when @text is none. */
 int64_t options_duration(struct argp_state *state, const char *option, const char *text);
 
 #endif

@@ -33,6 +33,7 @@ static int await_target(struct options *o)
 	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
 	int64_t give_up_ns = o->wait_ns == INT64_MAX ? INT64_MAX : source_bpf_now_ns() + o->wait_ns;
 	char what[256], text[320];
+	const char *name;
 	uint32_t pid;
 	int err;
 
@@ -44,13 +45,15 @@ static int await_target(struct options *o)
 	if (!err)
 		return 0;
 	target_describe(&o->target, what, sizeof(what));
+	/* a pid is named by its number alone */
+	name = strncmp(what, "pid ", 4) ? what : what + 4;
 	if (err != -ESRCH)
 		snprintf(text, sizeof(text), "cannot look for %s: %s", what, strerror(-err));
 	else if (o->wait_ns)
-		snprintf(text, sizeof(text), "no such process: %s (waited in vain)", what);
+		snprintf(text, sizeof(text), "no such process: %s (waited in vain)", name);
 	else
 		snprintf(text, sizeof(text), "no such process: %s (use --wait to wait for it)",
-			 what);
+			 name);
 	return fail(EXIT_CANNOT, text);
 }
 

@@ -208,6 +208,10 @@ void target_describe(const struct target *t, char *buf, size_t size)
 		snprintf(buf, size, "%s", t->is_descendants ? "the program" : "all processes");
 		return;
 	}
+	if (t->n == 1 && t->values[0].kind == TARGET_PID) {
+		snprintf(buf, size, "pid %s", t->values[0].text);
+		return;
+	}
 	buf[0] = 0;
 	for (size_t i = 0; i < t->n && n + 2 < size; i++) {
 		n += snprintf(buf + n, size - n, "%s--%s ", i ? " " : "",

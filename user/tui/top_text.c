@@ -324,7 +324,7 @@ int top_text_row(struct strbuf *sb, const struct top_row *row, const struct top_
 	return sb->err;
 }
 
-static int nothing_open(struct strbuf *sb, const struct top_text_options *o)
+int top_text_nothing(struct strbuf *sb, const struct top_text_options *o)
 {
 	struct strbuf line = {0};
 
@@ -344,7 +344,7 @@ int top_text(struct strbuf *sb, const struct top_model *m, const struct top_text
 	top_text_budgets(sb, m, o);
 	strbuf_puts(sb, "\n");
 	if (!m->connections)
-		nothing_open(sb, o);
+		top_text_nothing(sb, o);
 	if (m->n_rows)
 		top_text_table(sb, m, o);
 	for (uint32_t i = 0; i < m->n_rows; i++) {

@@ -29,6 +29,8 @@ int top_text_budgets(struct strbuf *sb, const struct top_model *m,
 		     const struct top_text_options *o);
 /* The table's header line, then one line a row, in the model's order. */
 int top_text_table(struct strbuf *sb, const struct top_model *m, const struct top_text_options *o);
+/* The sentence that stands in for a table without rows. */
+int top_text_nothing(struct strbuf *sb, const struct top_text_options *o);
 /* The finding of one row, in one sentence. */
 int top_text_row(struct strbuf *sb, const struct top_row *row, const struct top_text_options *o);
 

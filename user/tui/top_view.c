@@ -13,8 +13,9 @@ enum { COLOUR_LEAK = 1, COLOUR_SUSPECT, COLOUR_QUIET };
 static const char keys_line[] = "s sort   p pause   ? help   q quit";
 
 static const char *const help_lines[] = {
-	"OPEN    open connections         IDLE     of these: idle for 15 s or more, client's turn",
-	"OPENED  since the watch began    CLOSED   by either side",
+	"OPEN    open connections",
+	"IDLE    of these: nothing asked, nothing owed, for 15 s or more",
+	"OPENED  since the watch began; CLOSED by either side",
 	"OLDEST  age of the oldest one; >= where it was open before the watch",
 	"",
 	"STATE   ok        opens and closes keep pace",
@@ -174,7 +175,10 @@ void top_view_draw(struct top_view *v, const struct top_model *m, const struct t
 	top_text_header(&head, m, &options);
 	top_text_budgets(&head, m, &options);
 	y = put_lines(0, bottom, head.buf) + 1;
-	top_text_table(&table, m, &options);
+	if (m->n_rows)
+		top_text_table(&table, m, &options);
+	else
+		top_text_nothing(&table, &options);
 	if (v->is_help)
 		draw_help(y, bottom);
 	else if (table.buf)
