@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # test_docs.sh - the man page and the README say what the program has, no more and no less
 #
-# Commands, long options and JSON schemas, and that the man page renders without a warning.
+# Commands, long options and JSON schemas, and that the man page renders without a warning; that the
+# examples in docs/ are what the schemas promise, and that what the code cites exists.
 # CONNLEAK names the program, from the top of the tree (default build/connleak).
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -75,6 +76,36 @@ differ "no command has this option of $page" "$(options_named <"$page")" "$all"$
 for schema in docs/*.schema.json; do
 	grep -q "$schema" "$page" || failed "$page does not name $schema"
 done
+
+# What the code cites, and where a finding sends its reader.
+while read -r doc; do
+	[ -f "$doc" ] || failed "$doc is cited and does not exist"
+done < <(grep -rhoE 'docs/[a-z_]+\.(md|schema\.json)' bpf include user tests tools man README.md |
+	sort -u)
+for kind in leak fd_leak budget rate blind; do
+	grep -qx "## $kind" docs/runbook.md || failed "docs/runbook.md has no section $kind"
+done
+
+# examples FILE - the json blocks that are one of our objects, a line each
+examples()
+{
+	awk '
+		/^```json$/ { on = 1; block = ""; next }
+		/^```$/ && on { on = 0; if (block ~ /^{"schema":"/) print block; next }
+		on { block = block $0 }' "$1"
+}
+
+n_examples=0
+if /usr/bin/python3 -c 'import jsonschema' 2>/dev/null; then
+	while read -r line; do
+		schema=${line#*connleak.}
+		schema=docs/${schema%%/*}.schema.json
+		n_examples=$((n_examples + 1))
+		said=$(tests/schema_check.py "$schema" <<<"$line" 2>&1) ||
+			failed "docs/json.md, example $n_examples, against $schema: $said"
+	done < <(examples docs/json.md)
+	[ "$n_examples" -ge 5 ] || failed "docs/json.md has $n_examples examples, a schema has none"
+fi
 
 [ "$n_failed" = 0 ] || exit 1
 command -v man >/dev/null || {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sample.h - the incident of product.md as values, for the tests of what is printed */
+/* sample.h - an incident as values, for the tests of what is printed */
 #ifndef CONNLEAK_TEST_SAMPLE_H
 #define CONNLEAK_TEST_SAMPLE_H
 

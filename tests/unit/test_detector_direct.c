@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_detector_direct.c - heaps, lists and due times against detector.md 4.2 and 4.3 done naively,
+ * test_detector_direct.c - heaps, lists, due times against docs/detector.md 4.2, 4.3 done naively,
  * on random streams, at every tick
  * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o

@@ -131,7 +131,7 @@ static void the_same_events_give_the_same_id(void **state)
 	assert_string_equal(id[0], id[1]);
 }
 
-/* --- properties (detector.md section 10) --- */
+/* --- properties (docs/detector.md section 10) --- */
 
 static void shifting_all_times_changes_nothing(void **state)
 {

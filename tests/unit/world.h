@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* world.h - a node as in screens.md's picture of `top`: a real process table, a fake detector */
+/* world.h - a node as a picture of `top` shows it: a real process table, a fake detector */
 #ifndef CONNLEAK_TEST_WORLD_H
 #define CONNLEAK_TEST_WORLD_H
 
@@ -119,7 +119,7 @@ static inline int world_setup(void **state)
 	return 0;
 }
 
-/* What screens.md's bars show. */
+/* What the bars show. */
 static inline void world_budgets(struct world *w)
 {
 	world_budget(w, sample_endpoint(10, 0, 4, 12, 5432), 97, 79, SCOPE_SERVER);

@@ -427,7 +427,10 @@ static int by_time(const void *a, const void *b)
 {
 	const union record *x = a, *y = b;
 
-	return x->head.t_ns < y->head.t_ns ? -1 : x->head.t_ns > y->head.t_ns;
+	if (x->head.t_ns != y->head.t_ns)
+		return x->head.t_ns < y->head.t_ns ? -1 : 1;
+	/* the kinds are numbered in the order of a connection's life */
+	return x->head.kind < y->head.kind ? -1 : x->head.kind > y->head.kind;
 }
 
 /* --- the pass --- */
@@ -616,19 +619,48 @@ static int64_t find_floor(const struct translator *t, size_t n_ready)
 	return floor_ns;
 }
 
+/* Sorts what is waiting; returns how many of it are up to the tick. */
+static size_t sort_records(struct translator *t)
+{
+	size_t n_ready = 0;
+
+	if (t->n_records > 1)
+		qsort(t->records, t->n_records, sizeof(*t->records), by_time);
+	while (n_ready < t->n_records && (int64_t)t->records[n_ready].head.t_ns <= t->pass->now_ns)
+		n_ready++;
+	return n_ready;
+}
+
+/* Keeps what waits for the next tick, and of the memory that a burst took no more than it needs. */
+static void drop_records(struct translator *t, size_t n)
+{
+	union record *smaller;
+
+	if (!n)
+		return;
+	t->n_records -= n;
+	memmove(t->records, t->records + n, t->n_records * sizeof(*t->records));
+	if (t->cap_records <= FIRST_RECORDS || n + t->n_records > t->cap_records / 4)
+		return;
+	smaller = reallocarray(t->records, t->cap_records / 2, sizeof(*smaller));
+	if (smaller) {
+		t->records = smaller;
+		t->cap_records /= 2;
+	}
+}
+
 int translator_tick(struct translator *t, const struct pass *p, struct snapshot *s)
 {
 	struct event tick = {.kind = EV_TICK};
-	size_t n_ready = 0;
+	size_t n_ready;
 
 	t->pass = p;
 	t->out = s;
 	t->err = 0;
-	qsort(t->records, t->n_records, sizeof(*t->records), by_time);
-	while (n_ready < t->n_records && (int64_t)t->records[n_ready].head.t_ns <= p->now_ns)
-		n_ready++;
+	n_ready = sort_records(t);
 	t->floor_ns = find_floor(t, n_ready);
 
+	/* the pass must find what the records open, before they are told what it found */
 	for (size_t i = 0; i < n_ready; i++)
 		if (t->records[i].head.kind == CL_REC_OPEN &&
 		    find_conn(t, t->records[i].open.id) == IDMAP_NONE)
@@ -636,8 +668,7 @@ int translator_tick(struct translator *t, const struct pass *p, struct snapshot 
 	match_pass(t);
 	for (size_t i = 0; i < n_ready; i++)
 		on_record(t, &t->records[i]);
-	t->n_records -= n_ready;
-	memmove(t->records, t->records + n_ready, t->n_records * sizeof(*t->records));
+	drop_records(t, n_ready);
 	compare_with_pass(t);
 	if (!t->err)
 		t->err = snapshot_sort(s);

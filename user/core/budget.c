@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * budget.c - how much is left of what there is to lose: levels, rate of change, forecast
- * (detector.md section 6). Levels are no verdict: they tell what a leak will cost, and when.
+ * (docs/detector.md section 6). Levels are no verdict: they tell what a leak will cost, and when.
  */
 #include "detector_impl.h"
 
@@ -92,7 +92,7 @@ static void note_used(struct pstate *ps, uint32_t used, int64_t now_ns)
 		ps->low[bucket % BUDGET_BUCKETS] = used;
 }
 
-/* u(t) of detector.md: the lowest of the 30 s up to t; NAN where there is no history. */
+/* u(t) of docs/detector.md: the lowest of the 30 s up to t; NAN where there is no history. */
 static double low_water(const struct pstate *ps, int64_t t_ns)
 {
 	int64_t last = (t_ns - ps->first_ns) / BUDGET_BUCKET_NS;

@@ -13,7 +13,7 @@
 
 #define MIN_EXCHANGES	20
 #define BLIND_S		30.0  /* of each window: the rule's own ages and counts */
-#define NAMED_LEAKS	20.0  /* expected leaks that end in `leak` with 99 % (detector.md 7) */
+#define NAMED_LEAKS	20.0  /* expected leaks that end in `leak` with 99 % (docs/detector.md 7) */
 #define WARM_UP_FROM_S	600.0 /* from here on the first third may be left out */
 #define PROGRESS_NEEDED 5
 #define SLACK_NS	(2 * NS_PER_S) /* the last tick may come a little before the end */

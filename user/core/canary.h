@@ -2,9 +2,9 @@
 /*
  * canary.h - a bounded watch of a target, its verdict, and the verdict's power
  *
- * The rule is detector.md section 7. `leak` may come at any tick; `pass` needs the whole window,
- * traffic, no losses, and a bound on the leak rate below what was asked for; everything else is
- * `inconclusive` and says how long the watch should have been. No data never passes.
+ * The rule is docs/detector.md section 7. `leak` may come at any tick; `pass` needs the whole
+ * window, traffic, no losses, and a bound on the leak rate below what was asked for; everything
+ * else is `inconclusive` and says how long the watch should have been. No data never passes.
  */
 #ifndef CONNLEAK_CANARY_H
 #define CONNLEAK_CANARY_H

@@ -345,7 +345,7 @@ struct lost_slots {
 	uint32_t sum_k; /* rungs behind them */
 	int64_t tx_ns;	/* largest Tx */
 };
-/* detector.md section 6. @left: slots, INT64_MAX where not known. */
+/* docs/detector.md section 6. @left: slots, INT64_MAX where not known. */
 void forecast_compute(const struct lost_slots *l, int64_t now_ns, int64_t left,
 		      struct forecast *ret);
 

@@ -39,7 +39,7 @@ const char *check_status_name(enum check_status s);
 
 struct strbuf;
 
-/* screens.md's page: one line a check, its remedy below it, `ready:` last. Returns 0 or -ENOMEM. */
+/* The page: one line a check, its remedy below it, `ready:` last. Returns 0 or -ENOMEM. */
 int doctor_text(struct strbuf *sb, const struct doctor_report *r, const char *version);
 
 #endif

@@ -24,7 +24,7 @@ enum resolved_because {
 	RESOLVED_HOLDER_EXITED
 };
 
-/* The rule that fired. Codes and conditions: detector.md section 4.4. */
+/* The rule that fired. Codes and conditions: docs/detector.md section 4.4. */
 enum rule {
 	RULE_NONE,
 	RULE_WARM,
@@ -109,7 +109,7 @@ const char *rule_name(enum rule r);
 const char *resolved_because_name(enum resolved_because r);
 
 /*
- * finding_ids - the stable hashes of product.md
+ * finding_ids - the stable hashes of docs/detector.md section 4.5
  * @host:   node name, part of the group unless the finding is about a server
  * @f:      kind, holder, peer must be set; id and group are written
  *

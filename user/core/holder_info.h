@@ -32,7 +32,7 @@ struct holder_info {
 	char *workload;
 	char *unit; /* systemd service; never a session or login scope */
 	char *version;
-	char *group; /* product.md's group key, without kind, host and peer */
+	char *group; /* docs/json.md's group, without kind, host and peer */
 };
 
 /* Frees the strings and zeroes @h. Accepts NULL and zeroed structs. */

@@ -7,7 +7,7 @@
 
 #include "holder_info.h"
 
-/* pod name less its ReplicaSet, DaemonSet or ordinal suffix (product.md). Caller frees; NULL: none
+/* pod name less its ReplicaSet, DaemonSet, ordinal suffix (docs/json.md). Caller frees; NULL: none
  * (no pod, or no memory).
  */
 char *identity_workload(const char *pod);

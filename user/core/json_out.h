@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_out.h - product.md's JSON objects as text, one line each
+ * json_out.h - the JSON objects of docs/json.md as text, one line each
  *
  * Every function returns one line without newline that the caller frees, or NULL without memory.
- * What was not measured is null. Keys stand in product.md's order; numbers are rounded to what
+ * What was not measured is null. Keys stand in docs/json.md's order; numbers are rounded to what
  * they are good for (seconds to 3 digits, rates to 2 significant-enough digits, never NaN).
  * Schemas: docs/<name>.schema.json.
  */

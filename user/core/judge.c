@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * judge.c - rules, firing and resolving (detector.md sections 4.4, 4.5 and 7)
+ * judge.c - rules, firing and resolving (docs/detector.md sections 4.4, 4.5 and 7)
  */
 #include "detector_impl.h"
 

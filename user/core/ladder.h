@@ -28,7 +28,7 @@ static inline int64_t rungs_span_ns(const struct rungs *r)
 }
 
 /*
- * ladder_count - detector.md section 4.3
+ * ladder_count - docs/detector.md section 4.3
  * @ready_ns: [n_ready] ascending: when each abandoned connection had lain idle long enough
  * @cand:     [n_cand] in order of opening: idle connections that may be rungs
  *

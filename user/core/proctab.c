@@ -6,7 +6,7 @@
 
 /*
  * "Too many clients" comes after the TCP open, and mostly it is the client that then closes: a
- * short life with less than a start-up's answers counts as rejected (detector.md section 3).
+ * short life with less than a start-up's answers counts as rejected (docs/detector.md section 3).
  */
 #define REJECT_WITHIN_NS NS_PER_S
 #define REJECT_BELOW_RX	 300

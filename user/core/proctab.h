@@ -91,7 +91,7 @@ struct proctab_change {
 	uint32_t usage; /* after EV_MOVE the new one, and its holder */
 	uint32_t holder;
 	uint32_t peer;
-	bool is_rejected; /* told once: an EV_CLOSE or EV_FIN that product.md counts as `rejected`
+	bool is_rejected; /* told once: an EV_CLOSE or EV_FIN that docs/json.md calls `rejected`
 			   */
 	/* EV_IO: the values before it */
 	int64_t was_tx_ns, was_rx_ns;
@@ -155,7 +155,7 @@ int proctab_forget_holder(struct proctab *pt, uint32_t slot);
 
 /* --- facts about one connection that several readers need --- */
 
-/* The server has answered, the process does nothing: detector.md section 3, "Turn". */
+/* The server has answered, the process does nothing: docs/detector.md section 3, "Turn". */
 bool conn_is_clients_turn(const struct conn *c);
 /* Time of the last payload byte in either direction, its opening if none was seen. */
 int64_t conn_last_io_ns(const struct conn *c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rungs.c - what a cohort's connections amount to at a tick (detector.md section 4.3)
+ * rungs.c - what a cohort's connections amount to at a tick (docs/detector.md section 4.3)
  *
  * A cohort without anything passed over has no rungs and is not looked at. The others are looked
  * at when an event touched them, and at the moment from which time alone changes the answer.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * track.c - one connection's life, as detector.md sections 3 and 4.2 see it
+ * track.c - one connection's life, as docs/detector.md sections 3 and 4.2 see it
  *
  *	open --> waiting --(idle >= tmin, another opens)--> passed over --(Tx)--> abandoned
  *	            ^                                            |                    |

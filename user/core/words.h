@@ -25,11 +25,11 @@ const char *words_conn_state(int64_t fin_ns, uint8_t fin_how);
 /* "order-service (pid 4711, v2.3.9, container 9c1d)": what is known of a holder. */
 int words_holder(struct strbuf *sb, const struct holder_info *h);
 
-/* product.md's `summary`: one sentence, no newline. */
+/* docs/json.md's `summary`: one sentence, no newline. */
 int words_summary(struct strbuf *sb, const struct finding *f);
 
 /*
- * words_finding - the block of product.md: first line LEAK/FD LEAK/BUDGET..., then the numbers
+ * words_finding - a finding as a block: first line LEAK/FD LEAK/BUDGET..., then the numbers
  * Ends in a newline. Lines for what is not known are left out.
  */
 int words_finding(struct strbuf *sb, const struct finding *f);
@@ -48,7 +48,7 @@ int words_verdict(struct strbuf *sb, const struct verdict *v, const struct findi
  */
 int words_row(struct strbuf *sb, const struct finding *f);
 
-/* screens.md's moving line of a canary, no newline. */
+/* The moving line of a canary, no newline. */
 int words_progress(struct strbuf *sb, const struct canary_progress *p);
 
 #endif

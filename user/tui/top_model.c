@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far up a state stands; screens.md sorts by suspicion. */
+/* How far up a state stands: the most suspicious first. */
 static int suspicion(enum usage_state s)
 {
 	static const enum usage_state order[] = {USAGE_OK,	 USAGE_POOL,	USAGE_FILLING,

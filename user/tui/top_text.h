@@ -2,7 +2,7 @@
 /*
  * top_text.h - a frame of `top` as plain text: batch mode, pipes, and what the screen draws
  *
- * screens.md's layout without colour or cursor: header, budgets, an empty line, the table, the
+ * The screen's layout without colour or cursor: header, budgets, an empty line, the table, the
  * sentence about the most suspicious row. Pure; foreign text was cleaned by the collector.
  */
 #ifndef CONNLEAK_TOP_TEXT_H
