@@ -31,14 +31,14 @@ USER  := $(CORE) $(wildcard user/collect/*.c user/cmd/*.c user/tui/*.c user/*.c)
 UNIT  := $(wildcard tests/unit/test_*.c)
 ROOT  := $(wildcard tests/root/test_*.c)
 # maps.bpf.c first: this libbpf's linker misplaces a map whose extern it meets before the map.
-TRACE_BPF := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c bpf/iter_conn.bpf.c,$(wildcard bpf/*.bpf.c))
+TRACE_BPF := bpf/maps.bpf.c bpf/sockstate.bpf.c bpf/taskexit.bpf.c
 E2E   := $(wildcard tests/e2e/test_*.sh)
 SOURCES = $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] include/*/*.h user/*.[ch] user/*/*.[ch] tools/*.c tests/*/*.[ch]))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT))
 ROOT_BIN := $(patsubst tests/root/%.c,$(O)/tests/root_%,$(ROOT))
 TOOLS_BIN := $(patsubst tools/%.c,$(O)/tools/%,$(wildcard tools/*.c))
-SKELS := $(O)/bpf/connleak.skel.h $(O)/bpf/iter_conn.skel.h
+SKELS := $(addprefix $(O)/bpf/,connleak.skel.h iter_conn.skel.h iter_file.skel.h)
 # The objects a unit test names in its head comment, "objects: core/x.o ...".
 named = $(addprefix $(O)/obj/user/,$(shell sed -n 's/^ \* objects: //p' $(1)))
 
@@ -67,8 +67,10 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 $(O)/bpf/connleak.linked.o: $(patsubst bpf/%.c,$(O)/bpf/%.o,$(TRACE_BPF))
 	$(call say,LINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
-$(O)/bpf/iter_conn.linked.o: $(O)/bpf/iter_conn.bpf.o
-	$(Q)cp $< $@
+# Each pass is an object of its own, which shares the others' maps: its array can grow alone.
+$(O)/bpf/iter_%.linked.o: $(O)/bpf/maps.bpf.o $(O)/bpf/iter_%.bpf.o
+	$(call say,LINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
 $(O)/bpf/%.skel.h: $(O)/bpf/%.linked.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@

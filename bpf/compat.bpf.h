@@ -42,6 +42,11 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return sk->sk_protocol == IPPROTO_TCP;
 }
 
+static __always_inline __u32 sock_netns(const struct sock *sk)
+{
+	return sk->__sk_common.skc_net.net->ns.inum;
+}
+
 static __always_inline __u16 sock_dport(const struct sock *sk)
 {
 	return bpf_ntohs(sk->__sk_common.skc_dport);

@@ -61,7 +61,7 @@ static __always_inline struct cl_holder *holder_get(const struct cl_holder_key *
 		return NULL;
 	__builtin_memset(h, 0, sizeof(*h));
 	h->first_ns = bpf_ktime_get_boot_ns();
-	h->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	h->netns = sock_netns(sk);
 	h->is_descendant = is_descendant(task);
 	bpf_probe_read_kernel_str(h->comm, sizeof(h->comm), task->group_leader->comm);
 	BPF_CORE_READ_STR_INTO(&h->nodename, task, nsproxy, uts_ns, name.nodename);

@@ -3,17 +3,11 @@
  * iter_conn.bpf.c - the snapshot: every tracked socket into an array that user space has mapped
  *
  * An object of its own: the array cannot grow, so a larger one means to open this object again,
- * while state and counters stay where they are.
+ * while state and counters stay where they are, in the maps it shares with the live programs.
  */
 #include "compat.bpf.h"
+#include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct cl_conn);
-} conns SEC(".maps"); /* the other object's, handed over before the load */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -22,14 +16,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct cl_sock);
 } socks SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 32768);
-	__type(key, struct cl_holder_key);
-	__type(value, struct cl_holder);
-} holders SEC(".maps"); /* handed over likewise */
 
 __u32 n_socks = 0;  /* written in this pass; user space sets it to 0 before one */
 __u32 n_missed = 0; /* in this pass, for want of room */
@@ -97,6 +83,7 @@ int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	s->state = sk->__sk_common.skc_state;
 	s->flags = flags;
 	s->how = c->how;
+	s->netns = sock_netns(sk);
 	sock_laddr(sk, s->laddr);
 	sock_raddr(sk, s->raddr);
 	tp = bpf_skc_to_tcp_sock(sk);
@@ -110,5 +97,3 @@ int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	s->last = t.last;
 	return 0;
 }
-
-char LICENSE[] SEC("license") = "GPL";

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iter_file.bpf.c - connections that were open before we looked, and who holds them
+ * iter_file.bpf.c - the kernel's own tables of descriptors: what is open, and who holds it
  *
- * Two passes over all descriptors of all processes, chosen by `file_pass`: the first notes the
- * ports that are listened on, the second adopts. iter/tcp would see one network namespace only and
- * knows no owner.
+ * A walk over all descriptors of all processes, the same for three purposes (`file_pass`):
+ *
+ *	FILES_LISTENERS	note the ports that are listened on
+ *	FILES_ADOPT	take what is open before we looked; the oldest of several holders owns it
+ *	FILES_COMPARE	later, again and again: take what was missed, tell who holds what
+ *
+ * iter/tcp would see one network namespace only and knows no owner.
  */
 #include "holder.bpf.h"
 #include <bpf/bpf_tracing.h>
@@ -17,16 +21,24 @@ struct {
 	__type(value, __u8);
 } listening SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct cl_held);
+} held SEC(".maps");
+
 struct holder_scratch_map adopt_scratch SEC(".maps");
 
-__u32 file_pass = 0;  /* 0: note listeners; 1: adopt */
-__u64 files_seen = 0; /* descriptors of processes that the walk met, for doctor */
-__u64 files_adopted = 0;
+__u32 file_pass = 0;	   /* enum cl_file_pass */
+__u32 n_held = 0;	   /* written in this pass; user space sets it to 0 before one */
+__u32 n_held_missed = 0;   /* in this pass, for want of room */
+__u32 n_files_adopted = 0; /* in this pass */
 
 static __always_inline __u64 listen_key(const struct sock *sk)
 {
-	return (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum) << 16 |
-	       sk->__sk_common.skc_num;
+	return (__u64)sock_netns(sk) << 16 | sk->__sk_common.skc_num;
 }
 
 static __always_inline void note_listener(const struct sock *sk)
@@ -70,24 +82,12 @@ static __always_inline void take_over(struct cl_conn *c, struct task_struct *tas
 	c->holder = key;
 }
 
-static __always_inline void adopt(struct task_struct *task, struct sock *sk, __u32 flags)
+/* @c was just made, and is all zero. */
+static __always_inline void adopt(struct cl_conn *c, struct task_struct *task, struct sock *sk,
+				  __u32 flags)
 {
 	struct cl_holder *h;
-	struct cl_conn *c;
 
-	c = bpf_sk_storage_get(&conns, sk, NULL, 0);
-	if (c) {
-		take_over(c, task, sk);
-		return;
-	}
-	c = bpf_sk_storage_get(&conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!c) {
-		count_drop(CL_DROP_STORAGE);
-		return;
-	}
-	/* a live program may have come first: a storage that was just made is all zero */
-	if (c->id)
-		return;
 	c->id = __sync_fetch_and_add(&next_conn_id, 1);
 	c->flags = flags;
 	c->lport = sk->__sk_common.skc_num;
@@ -103,15 +103,77 @@ static __always_inline void adopt(struct task_struct *task, struct sock *sk, __u
 		c->slot_end_ns = c->opened_ns;
 		c->how = CL_HOW_FIN;
 	}
-	__sync_fetch_and_add(&files_adopted, 1);
+	n_files_adopted++;
 	if (h)
 		__sync_fetch_and_add(&h->adopted, 1);
+}
+
+static __always_inline struct cl_held *next_held(struct task_struct *task)
+{
+	__u32 i = n_held;
+	struct cl_held *e = bpf_map_lookup_elem(&held, &i);
+
+	if (!e) {
+		n_held_missed++;
+		return NULL;
+	}
+	n_held = i + 1;
+	__builtin_memset(e, 0, sizeof(*e));
+	holder_key_of(task, &e->holder);
+	return e;
+}
+
+/* A socket with a watched port at its other end. */
+static __always_inline void on_client(struct task_struct *task, struct sock *sk, int state)
+{
+	__u32 flags = flags_of_state(state);
+	__u64 key = listen_key(sk);
+	struct cl_held *e;
+	struct cl_conn *c;
+
+	c = bpf_sk_storage_get(&conns, sk, NULL, 0);
+	if (!c) {
+		/* accepted from a client whose own port happens to be watched */
+		if (!flags || bpf_map_lookup_elem(&listening, &key))
+			return;
+		c = bpf_sk_storage_get(&conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!c) {
+			count_drop(CL_DROP_STORAGE);
+			return;
+		}
+		/* a live program may have come first */
+		if (!c->id)
+			adopt(c, task, sk, flags);
+	} else if (file_pass == CL_FILES_ADOPT) {
+		take_over(c, task, sk);
+	}
+	e = next_held(task);
+	if (e)
+		e->id = c->id;
+}
+
+/* What a holder has accepted: connections that may end in it and go on from there. */
+static __always_inline void on_server(struct task_struct *task, struct sock *sk)
+{
+	struct cl_holder_key key;
+	struct cl_held *e;
+
+	holder_key_of(task, &key);
+	if (!bpf_map_lookup_elem(&holders, &key))
+		return;
+	e = next_held(task);
+	if (!e)
+		return;
+	e->family = sk->__sk_common.skc_family == AF_INET6 ? 6 : 4;
+	e->netns = sock_netns(sk);
+	e->rport = sock_dport(sk);
+	sock_raddr(sk, e->raddr);
 }
 
 /*
  * Hook: iter/task_file, run by user space.
  * Context: the reader's; sees the reader's pid namespace and every network namespace.
- * Writes: listening, or conns and holders.
+ * Writes: listening, or conns, holders and held.
  * Kernel: 5.11 (bpf_sock_from_file).
  */
 SEC("iter/task_file")
@@ -121,13 +183,11 @@ int walk_files(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct socket *socket;
 	struct sock *sk;
-	__u32 flags;
-	__u64 key;
 	int state;
 
-	if (!task || !file || task->tgid != task->pid)
+	/* threads that share their leader's files are left out by the iterator itself */
+	if (!task || !file)
 		return 0;
-	__sync_fetch_and_add(&files_seen, 1);
 	socket = bpf_sock_from_file(file);
 	if (!socket)
 		return 0;
@@ -137,17 +197,13 @@ int walk_files(struct bpf_iter__task_file *ctx)
 	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
 		return 0;
 	state = sk->__sk_common.skc_state;
-	if (!file_pass) {
-		if (state == TCP_LISTEN)
-			note_listener(sk);
+	if (state == TCP_LISTEN)
+		note_listener(sk);
+	else if (file_pass == CL_FILES_LISTENERS)
 		return 0;
-	}
-	flags = flags_of_state(state);
-	if (!flags || !is_watched(sock_dport(sk)))
-		return 0;
-	key = listen_key(sk);
-	if (bpf_map_lookup_elem(&listening, &key))
-		return 0;
-	adopt(task, sk, flags);
+	else if (is_watched(sock_dport(sk)))
+		on_client(task, sk, state);
+	else if (state == TCP_ESTABLISHED && file_pass == CL_FILES_COMPARE)
+		on_server(task, sk);
 	return 0;
 }

@@ -108,6 +108,9 @@ enum cl_rec_kind {
 	CL_REC_THREAD_EXIT
 };
 
+/* Purposes of a walk over descriptors: iter_file.bpf.c. */
+enum cl_file_pass { CL_FILES_LISTENERS, CL_FILES_ADOPT, CL_FILES_COMPARE };
+
 /* Common head of all ring records. */
 struct cl_rec {
 	__u32 kind; /* enum cl_rec_kind */
@@ -164,8 +167,24 @@ struct cl_sock {
 	__u8 last;   /* enum cl_last */
 	__u8 how;
 	__u8 pad[3];
+	__u32 netns; /* inode number */
+	__u32 pad2;
 	__u8 laddr[16];
 	__u8 raddr[16];
+};
+
+/*
+ * One descriptor that a walk over all descriptors met: of a tracked socket (id), or a connection
+ * that a holder accepted (id 0, and who is at its other end).
+ */
+struct cl_held {
+	__u64 id;
+	struct cl_holder_key holder; /* the process whose descriptor it is */
+	__u8 raddr[16];
+	__u32 netns;
+	__u16 rport;
+	__u8 family; /* 4 or 6 */
+	__u8 pad;
 };
 
 _Static_assert(sizeof(struct cl_holder_key) == 16, "holder key");
@@ -174,7 +193,8 @@ _Static_assert(sizeof(struct cl_conn) == 72, "connection");
 _Static_assert(sizeof(struct cl_rec) == 32, "record head");
 _Static_assert(sizeof(struct cl_rec_open) == 104, "open record");
 _Static_assert(sizeof(struct cl_rec_end) == 96, "end record");
-_Static_assert(sizeof(struct cl_sock) == 112, "snapshot record");
+_Static_assert(sizeof(struct cl_held) == 48, "descriptor");
+_Static_assert(sizeof(struct cl_sock) == 120, "snapshot record");
 _Static_assert(CL_DROP_MAX <= 8, "drop counters fit their array");
 
 #endif

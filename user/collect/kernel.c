@@ -13,21 +13,36 @@
 
 #include "connleak.skel.h"
 #include "iter_conn.skel.h"
+#include "iter_file.skel.h"
 #include "kernel_probe.h"
 
-#define MIN_SOCKS 16384
-#define MAX_SOCKS 500000
+#define MIN_ENTRIES 16384
+#define MAX_SOCKS   500000
+#define MAX_HELD    1000000 /* a socket may have several holders */
+
+/* Ids of what a walk finds, apart from those of what is opened under our eyes. */
+#define FIRST_FOUND_ID (1ULL << 48)
+
+/* The array that the programs of one pass write, as this process sees it. */
+struct mapped {
+	const void *at;
+	size_t bytes;
+	uint32_t cap; /* entries */
+};
 
 struct kernel {
 	struct connleak_bpf *skel;
 	struct ring_buffer *ring;
-	struct bpf_link *files; /* iterator over descriptors */
-	struct iter_conn_bpf *array;
-	struct bpf_link *conns; /* iterator over tracked sockets, into the array */
-	const struct cl_sock *socks;
-	size_t socks_bytes;
-	uint32_t cap_socks;
-	uint64_t missed_socks; /* that no array had room for, in all */
+	struct iter_conn_bpf *conn_pass; /* over tracked sockets */
+	struct bpf_link *conn_link;
+	struct mapped socks;		 /* struct cl_sock */
+	struct iter_file_bpf *file_pass; /* over descriptors */
+	struct bpf_link *file_link;
+	struct mapped held; /* struct cl_held */
+	uint64_t missed;    /* that no array had room for, in all */
+	uint16_t ports[64];
+	size_t n_ports;
+	uint32_t ancestor_tgid;
 	void (*take)(void *arg, const struct cl_rec *r, size_t size);
 	void *take_arg;
 };
@@ -51,70 +66,107 @@ static int run_iterator(struct bpf_link *link)
 	return err;
 }
 
-static void array_close(struct kernel *k)
+static void unmap(struct mapped *m)
 {
-	if (k->socks)
-		munmap((void *)k->socks, k->socks_bytes);
-	k->socks = NULL;
-	bpf_link__destroy(k->conns);
-	k->conns = NULL;
-	iter_conn_bpf__destroy(k->array);
-	k->array = NULL;
+	if (m->at)
+		munmap((void *)m->at, m->bytes);
+	*m = (struct mapped){0};
 }
 
-static struct bpf_link *attach_storage_iterator(struct kernel *k)
-{
-	union bpf_iter_link_info info = {
-		.map.map_fd = bpf_map__fd(k->skel->maps.conns),
-	};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-
-	return bpf_program__attach_iter(k->array->progs.walk_conns, &opts);
-}
-
-static int array_open(struct kernel *k, uint32_t cap)
+static int map_array(struct mapped *m, const struct bpf_map *map)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
-	void *mapped;
+	uint32_t cap = bpf_map__max_entries(map);
+	size_t bytes = (cap * (size_t)bpf_map__value_size(map) + page - 1) / page * page;
+	void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	*m = (struct mapped){at, bytes, cap};
+	return 0;
+}
+
+/* Every map that the live programs have too is theirs. */
+static int share_maps(const struct kernel *k, struct bpf_object *obj)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj)
+	{
+		const struct bpf_map *shared;
+		int err;
+
+		if (bpf_map__is_internal(map))
+			continue;
+		shared = bpf_object__find_map_by_name(k->skel->obj, bpf_map__name(map));
+		err = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void set_ports(const struct kernel *k, const volatile __u64 *bitmap)
+{
+	__u64 *bits = (__u64 *)bitmap;
+
+	for (size_t i = 0; i < k->n_ports; i++)
+		bits[k->ports[i] >> 6] |= 1ULL << (k->ports[i] & 63);
+}
+
+/* --- the pass over tracked sockets --- */
+
+static void conn_pass_close(struct kernel *k)
+{
+	unmap(&k->socks);
+	bpf_link__destroy(k->conn_link);
+	k->conn_link = NULL;
+	iter_conn_bpf__destroy(k->conn_pass);
+	k->conn_pass = NULL;
+}
+
+static struct bpf_link *attach_conn_pass(struct kernel *k)
+{
+	union bpf_iter_link_info info = {.map.map_fd = bpf_map__fd(k->skel->maps.conns)};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+
+	return bpf_program__attach_iter(k->conn_pass->progs.walk_conns, &opts);
+}
+
+static int conn_pass_open(struct kernel *k, uint32_t cap)
+{
 	int err;
 
-	k->array = iter_conn_bpf__open();
-	if (!k->array)
+	k->conn_pass = iter_conn_bpf__open();
+	if (!k->conn_pass)
 		return -errno;
-	err = bpf_map__reuse_fd(k->array->maps.conns, bpf_map__fd(k->skel->maps.conns));
+	err = share_maps(k, k->conn_pass->obj);
 	if (!err)
-		err = bpf_map__reuse_fd(k->array->maps.holders, bpf_map__fd(k->skel->maps.holders));
+		err = bpf_map__set_max_entries(k->conn_pass->maps.socks, cap);
 	if (!err)
-		err = bpf_map__set_max_entries(k->array->maps.socks, cap);
-	if (!err)
-		err = iter_conn_bpf__load(k->array);
-	if (err)
-		goto out;
-	k->conns = attach_storage_iterator(k);
-	if (!k->conns) {
-		err = -errno;
-		goto out;
+		err = iter_conn_bpf__load(k->conn_pass);
+	if (!err) {
+		k->conn_link = attach_conn_pass(k);
+		err = k->conn_link ? 0 : -errno;
 	}
-	k->socks_bytes = (cap * sizeof(struct cl_sock) + page - 1) / page * page;
-	mapped = mmap(NULL, k->socks_bytes, PROT_READ, MAP_SHARED,
-		      bpf_map__fd(k->array->maps.socks), 0);
-	if (mapped == MAP_FAILED) {
-		err = -errno;
-		goto out;
-	}
-	k->socks = mapped;
-	k->cap_socks = cap;
-out:
+	if (!err)
+		err = map_array(&k->socks, k->conn_pass->maps.socks);
 	if (err)
-		array_close(k);
+		conn_pass_close(k);
 	return err;
 }
 
-static int pass_once(struct kernel *k)
+static int conn_pass_run(struct kernel *k)
 {
-	k->array->bss->n_socks = 0;
-	k->array->bss->n_missed = 0;
-	return run_iterator(k->conns);
+	k->conn_pass->bss->n_socks = 0;
+	k->conn_pass->bss->n_missed = 0;
+	return run_iterator(k->conn_link);
+}
+
+/* Room for twice what was wanted, so that growth is rare. */
+static uint32_t larger(uint32_t wanted, uint32_t max)
+{
+	return wanted > max / 2 ? max : wanted * 2;
 }
 
 int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n)
@@ -122,46 +174,109 @@ int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n)
 	uint32_t wanted;
 	int err;
 
-	err = pass_once(k);
+	err = conn_pass_run(k);
 	if (err)
 		return err;
-	wanted = k->array->bss->n_socks + k->array->bss->n_missed;
-	if (wanted > k->cap_socks && k->cap_socks < MAX_SOCKS) {
-		uint32_t cap = wanted > MAX_SOCKS / 2 ? MAX_SOCKS : wanted * 2;
-
-		array_close(k);
-		err = array_open(k, cap);
+	wanted = k->conn_pass->bss->n_socks + k->conn_pass->bss->n_missed;
+	if (wanted > k->socks.cap && k->socks.cap < MAX_SOCKS) {
+		conn_pass_close(k);
+		err = conn_pass_open(k, larger(wanted, MAX_SOCKS));
 		if (!err)
-			err = pass_once(k);
+			err = conn_pass_run(k);
 		if (err)
 			return err;
 	}
-	k->missed_socks += k->array->bss->n_missed;
-	*ret = k->socks;
-	*ret_n = k->array->bss->n_socks;
+	k->missed += k->conn_pass->bss->n_missed;
+	*ret = k->socks.at;
+	*ret_n = k->conn_pass->bss->n_socks;
 	return 0;
 }
 
-static int adopt(struct kernel *k)
+/* --- the walk over descriptors --- */
+
+static void file_pass_close(struct kernel *k)
+{
+	unmap(&k->held);
+	bpf_link__destroy(k->file_link);
+	k->file_link = NULL;
+	iter_file_bpf__destroy(k->file_pass);
+	k->file_pass = NULL;
+}
+
+static int file_pass_open(struct kernel *k, uint32_t cap, uint64_t first_id)
 {
 	int err;
 
-	k->skel->bss->file_pass = 0;
-	err = run_iterator(k->files);
+	k->file_pass = iter_file_bpf__open();
+	if (!k->file_pass)
+		return -errno;
+	set_ports(k, k->file_pass->rodata->watched_ports);
+	k->file_pass->rodata->ancestor_tgid = k->ancestor_tgid;
+	k->file_pass->data->next_conn_id = first_id;
+	err = share_maps(k, k->file_pass->obj);
+	if (!err)
+		err = bpf_map__set_max_entries(k->file_pass->maps.held, cap);
+	if (!err)
+		err = iter_file_bpf__load(k->file_pass);
+	if (!err) {
+		k->file_link = bpf_program__attach_iter(k->file_pass->progs.walk_files, NULL);
+		err = k->file_link ? 0 : -errno;
+	}
+	if (!err)
+		err = map_array(&k->held, k->file_pass->maps.held);
+	if (err)
+		file_pass_close(k);
+	return err;
+}
+
+static int file_pass_run(struct kernel *k, enum cl_file_pass purpose)
+{
+	k->file_pass->bss->file_pass = purpose;
+	k->file_pass->bss->n_held = 0;
+	k->file_pass->bss->n_held_missed = 0;
+	return run_iterator(k->file_link);
+}
+
+/* A larger array means a new object; ids go on where the old one stood. */
+static int file_pass_grow(struct kernel *k, uint32_t wanted)
+{
+	uint64_t next_id = k->file_pass->data->next_conn_id;
+
+	file_pass_close(k);
+	return file_pass_open(k, larger(wanted, MAX_HELD), next_id);
+}
+
+int kernel_walk(struct kernel *k, enum cl_file_pass purpose, const struct cl_held **ret,
+		uint32_t *ret_n, uint32_t *ret_adopted)
+{
+	uint32_t wanted, adopted;
+	int err = 0;
+
+	if (purpose == CL_FILES_ADOPT)
+		err = file_pass_run(k, CL_FILES_LISTENERS);
+	k->file_pass->bss->n_files_adopted = 0;
+	if (!err)
+		err = file_pass_run(k, purpose);
 	if (err)
 		return err;
-	k->skel->bss->file_pass = 1;
-	return run_iterator(k->files);
+	adopted = k->file_pass->bss->n_files_adopted;
+	wanted = k->file_pass->bss->n_held + k->file_pass->bss->n_held_missed;
+	if (wanted > k->held.cap && k->held.cap < MAX_HELD) {
+		err = file_pass_grow(k, wanted);
+		if (!err)
+			err = file_pass_run(k, purpose);
+		if (err)
+			return err;
+		adopted += k->file_pass->bss->n_files_adopted;
+	}
+	k->missed += k->file_pass->bss->n_held_missed;
+	*ret = k->held.at;
+	*ret_n = k->file_pass->bss->n_held;
+	*ret_adopted = adopted;
+	return 0;
 }
 
-static void set_params(struct kernel *k, const struct kernel_params *p)
-{
-	struct connleak_bpf__rodata *ro = k->skel->rodata;
-
-	for (size_t i = 0; i < p->n_ports; i++)
-		ro->watched_ports[p->ports[i] >> 6] |= 1ULL << (p->ports[i] & 63);
-	ro->ancestor_tgid = p->ancestor_tgid;
-}
+/* --- the live programs --- */
 
 static int on_record(void *arg, void *data, size_t size)
 {
@@ -172,31 +287,43 @@ static int on_record(void *arg, void *data, size_t size)
 	return 0;
 }
 
-static int load_and_attach(struct kernel *k, const struct kernel_params *p)
+static int load_and_attach(struct kernel *k)
 {
 	int err;
 
 	k->skel = connleak_bpf__open();
 	if (!k->skel)
 		return -errno;
-	set_params(k, p);
-	/* the walk over descriptors is attached apart: it is run, not left to run */
-	bpf_program__set_autoattach(k->skel->progs.walk_files, false);
+	set_ports(k, k->skel->rodata->watched_ports);
+	k->skel->rodata->ancestor_tgid = k->ancestor_tgid;
 	err = connleak_bpf__load(k->skel);
 	if (!err)
 		err = connleak_bpf__attach(k->skel);
 	if (err)
 		return err;
-	k->files = bpf_program__attach_iter(k->skel->progs.walk_files, NULL);
-	if (!k->files)
-		return -errno;
 	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.records), on_record, k, NULL);
 	return k->ring ? 0 : -errno;
 }
 
+static int open_all(struct kernel *k)
+{
+	const struct cl_held *held;
+	uint32_t n_held, adopted;
+	int err;
+
+	err = load_and_attach(k);
+	if (!err)
+		err = file_pass_open(k, MIN_ENTRIES, FIRST_FOUND_ID);
+	if (!err)
+		err = kernel_walk(k, CL_FILES_ADOPT, &held, &n_held, &adopted);
+	if (!err)
+		err = conn_pass_open(k, adopted > MIN_ENTRIES / 2 ? larger(adopted, MAX_SOCKS)
+								  : MIN_ENTRIES);
+	return err;
+}
+
 int kernel_open(const struct kernel_params *p, struct kernel **ret, char *why, size_t why_size)
 {
-	uint64_t adopted;
 	struct kernel *k;
 	int err;
 
@@ -206,14 +333,11 @@ int kernel_open(const struct kernel_params *p, struct kernel **ret, char *why, s
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return -ENOMEM;
+	k->n_ports = p->n_ports < 64 ? p->n_ports : 64;
+	memcpy(k->ports, p->ports, k->n_ports * sizeof(*k->ports));
+	k->ancestor_tgid = p->ancestor_tgid;
 	kernel_probe_listen();
-	err = load_and_attach(k, p);
-	if (!err)
-		err = adopt(k);
-	if (!err) {
-		adopted = k->skel->bss->files_adopted;
-		err = array_open(k, adopted > MIN_SOCKS / 2 ? (uint32_t)adopted * 2 : MIN_SOCKS);
-	}
+	err = open_all(k);
 	if (err) {
 		kernel_probe_explain(err, why, why_size);
 		kernel_close(k);
@@ -227,9 +351,9 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
-	array_close(k);
+	conn_pass_close(k);
+	file_pass_close(k);
 	ring_buffer__free(k->ring);
-	bpf_link__destroy(k->files);
 	connleak_bpf__destroy(k->skel);
 	free(k);
 }
@@ -273,7 +397,7 @@ void kernel_drops(const struct kernel *k, uint64_t ret[CL_DROP_MAX])
 		bpf_map__lookup_elem(k->skel->maps.drops, &i, sizeof(i), &n, sizeof(n), 0);
 		ret[i] = n;
 	}
-	ret[CL_DROP_SNAPSHOT] += k->missed_socks;
+	ret[CL_DROP_SNAPSHOT] += k->missed;
 }
 
 static uint64_t misses_of(const struct bpf_program *prog)

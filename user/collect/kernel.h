@@ -23,7 +23,7 @@ struct kernel_params {
 struct kernel;
 
 /*
- * kernel_open - load, attach, adopt what is open
+ * kernel_open - load, attach, take what is open already (a first kernel_walk())
  * @why:  [why_size] on failure one sentence that says what is missing and what to do
  *
  * Returns 0 or a negative errno: -EPERM no privilege, -ENOSYS the kernel lacks something,
@@ -46,6 +46,17 @@ int kernel_drain(struct kernel *k, void (*take)(void *arg, const struct cl_rec *
  * Makes the array larger and passes again when it was too small. Returns 0 or a negative errno.
  */
 int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n);
+
+/*
+ * kernel_walk - one walk over all descriptors of all processes
+ * @purpose: CL_FILES_ADOPT or CL_FILES_COMPARE
+ * @ret:     [*ret_n], mapped memory, valid until the next walk: who holds what
+ * @ret_adopted: sockets that nobody had counted before
+ * Notes the listening ports first when adopting. Makes the array larger and walks again when it
+ * was too small. About 1.5 us a descriptor. Returns 0 or a negative errno.
+ */
+int kernel_walk(struct kernel *k, enum cl_file_pass purpose, const struct cl_held **ret,
+		uint32_t *ret_n, uint32_t *ret_adopted);
 
 /* Copies a holder's entry. Returns 0 or -ENOENT. */
 int kernel_holder(const struct kernel *k, const struct cl_holder_key *key, struct cl_holder *ret);

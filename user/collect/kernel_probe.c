@@ -14,6 +14,7 @@
 #include <bpf/libbpf.h>
 
 #include "connleak.skel.h"
+#include "iter_file.skel.h"
 
 #define BTF_PATH       "/sys/kernel/btf/vmlinux"
 #define HOST_PID_INODE 0xEFFFFFFCu /* PROC_PID_INIT_INO: fixed in the kernel's interface */
@@ -169,33 +170,62 @@ static void check_pid_namespace(struct doctor_report *r)
 			   "set hostPID: true, or run on the host");
 }
 
-/* Loads one program alone, and attaches it. */
-static int try_program(const char *name)
+/* Loads one program of an object alone, and attaches it. */
+static int try_in(struct bpf_object *obj, const char *name)
 {
-	struct connleak_bpf *skel = connleak_bpf__open();
 	struct bpf_program *prog;
-	struct bpf_link *link = NULL;
+	struct bpf_link *link;
 	int err;
 
-	if (!skel)
-		return -errno;
-	bpf_object__for_each_program(prog, skel->obj)
+	bpf_object__for_each_program(prog, obj)
 		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), name));
-	err = connleak_bpf__load(skel);
-	if (!err) {
-		prog = bpf_object__find_program_by_name(skel->obj, name);
-		link = bpf_program__attach(prog);
-		err = link ? 0 : -errno;
-	}
+	err = bpf_object__load(obj);
+	if (err)
+		return err;
+	link = bpf_program__attach(bpf_object__find_program_by_name(obj, name));
+	err = link ? 0 : -errno;
 	bpf_link__destroy(link);
+	return err;
+}
+
+static int try_live(const char *name)
+{
+	struct connleak_bpf *skel = connleak_bpf__open();
+	int err = skel ? try_in(skel->obj, name) : -errno;
+
 	connleak_bpf__destroy(skel);
 	return err;
 }
 
-static void check_program(struct doctor_report *r, const char *name, const char *code,
-			  const char *program, const char *what)
+static int try_walk(const char *name)
 {
-	struct check *c = add_check(r, name, code);
+	struct iter_file_bpf *skel = iter_file_bpf__open();
+	int err = skel ? try_in(skel->obj, name) : -errno;
+
+	iter_file_bpf__destroy(skel);
+	return err;
+}
+
+/* Each program that the live commands cannot do without, and what it is for. */
+static const struct probe {
+	int (*attempt)(const char *program);
+	const char *program;
+	const char *name, *code; /* of the check */
+	const char *what;
+} probes[] = {
+	{try_live, "conn_state", "socket state events", "socket_state",
+	 "tp_btf/inet_sock_set_state, with state in the socket"},
+	{try_live, "conn_attempt", "owner at connect", "owner",
+	 "tp_btf/inet_sock_set_state in the connecting thread"},
+	{try_live, "conn_destroy", "descriptor's end", "descriptor", "tp_btf/tcp_destroy_sock"},
+	{try_live, "task_exit", "process exit", "process_exit", "tp_btf/sched_process_exit"},
+	{try_walk, "walk_files", "sockets already open", "adoption",
+	 "task_file iterator, every network namespace"},
+};
+
+static void check_program(struct doctor_report *r, const struct probe *p)
+{
+	struct check *c = add_check(r, p->name, p->code);
 	int err;
 
 	if (!r->is_ready) {
@@ -204,13 +234,13 @@ static void check_program(struct doctor_report *r, const char *name, const char 
 		return;
 	}
 	kernel_probe_listen();
-	err = try_program(program);
+	err = p->attempt(p->program);
 	if (!err) {
-		snprintf(c->detail, sizeof(c->detail), "%s", what);
+		snprintf(c->detail, sizeof(c->detail), "%s", p->what);
 		return;
 	}
 	c->status = CHECK_MISSING;
-	snprintf(c->detail, sizeof(c->detail), "%s: %s%s%s", what, strerror(-err),
+	snprintf(c->detail, sizeof(c->detail), "%s: %s%s%s", p->what, strerror(-err),
 		 *last_words ? "; " : "", last_words);
 	snprintf(c->remedy, sizeof(c->remedy), "a kernel from 5.15 on should have it");
 }
@@ -273,16 +303,8 @@ void kernel_probe_report(struct doctor_report *ret)
 	check_privileges(ret, caps);
 	check_pid_namespace(ret);
 	summarise(ret);
-	check_program(ret, "socket state events", "socket_state", "conn_state",
-		      "tp_btf/inet_sock_set_state, with state in the socket");
-	check_program(ret, "owner at connect", "owner", "conn_attempt",
-		      "tp_btf/inet_sock_set_state in the connecting thread");
-	check_program(ret, "descriptor's end", "descriptor", "conn_destroy",
-		      "tp_btf/tcp_destroy_sock");
-	check_program(ret, "process exit", "process_exit", "task_exit",
-		      "tp_btf/sched_process_exit");
-	check_program(ret, "sockets already open", "adoption", "walk_files",
-		      "task_file iterator, every network namespace");
+	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
+		check_program(ret, &probes[i]);
 	check_stacks(ret);
 	check_names(ret, caps);
 	summarise(ret);
