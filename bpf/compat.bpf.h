@@ -34,8 +34,8 @@ enum tcp_state {
 };
 
 /*
- * sk_protocol was a bit field of 8 bits until bf9765145b85 (5.6) made it a u16; MPTCP, whose
- * subflows must not be counted twice, is 262.
+ * sk_protocol was a bit field of 8 bits until bf9765145b85 (5.6) made it a u16. An MPTCP socket is
+ * 262 and is not counted; its first subflow, which is a TCP socket of its own, is.
  */
 static __always_inline bool is_tcp(const struct sock *sk)
 {

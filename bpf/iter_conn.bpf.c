@@ -36,11 +36,26 @@ static __always_inline void count_skipped_open(struct sock *sk, struct cl_conn *
 		__sync_fetch_and_add(&h->established, 1);
 }
 
+/* Likewise a slot that ended: the state is stored after the event, so the event has been and gone. */
+static __always_inline void count_skipped_end(struct sock *sk, struct cl_conn *c, int state)
+{
+	struct cl_holder *h = bpf_map_lookup_elem(&holders, &c->holder);
+	bool by_app = state != TCP_CLOSE_WAIT && !(state == TCP_CLOSE && sk->sk_err);
+
+	c->slot_end_ns = bpf_ktime_get_boot_ns();
+	c->flags &= ~CL_SLOT;
+	c->how = by_app ? CL_HOW_APP : state == TCP_CLOSE_WAIT ? CL_HOW_FIN : CL_HOW_RESET;
+	if (by_app)
+		c->flags &= ~CL_FD;
+	if (h)
+		__sync_fetch_and_add(by_app ? &h->closed_app : &h->closed_peer, 1);
+}
+
 /*
  * Hook: iter/bpf_sk_storage_map, run by user space at each tick.
  * Context: the reader's. The pass is not atomic over all sockets.
  * Writes: socks, n_socks; conns and holders for what the live programs skipped.
- * Kernel: 5.11.
+ * Kernel: 5.12.
  */
 SEC("iter/bpf_sk_storage_map")
 int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
@@ -56,6 +71,8 @@ int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	if (c->flags & CL_CONNECTING && sk->__sk_common.skc_state == TCP_ESTABLISHED)
 		count_skipped_open(sk, c);
+	if (c->flags & CL_SLOT && sk->__sk_common.skc_state != TCP_ESTABLISHED)
+		count_skipped_end(sk, c, sk->__sk_common.skc_state);
 	flags = c->flags & ~CL_FD;
 	if (sk->sk_socket)
 		flags |= CL_FD;

@@ -147,6 +147,9 @@ static __always_inline void on_client(struct task_struct *task, struct sock *sk,
 	} else if (file_pass == CL_FILES_ADOPT) {
 		take_over(c, task, sk);
 	}
+	/* connecting, refused, or disconnected and gone elsewhere: no connection, see iter_conn */
+	if (!c->opened_ns || (!(c->flags & CL_SLOT) && sock_dport(sk) != c->rport))
+		return;
 	e = next_held(task);
 	if (e)
 		e->id = c->id;
@@ -174,7 +177,7 @@ static __always_inline void on_server(struct task_struct *task, struct sock *sk)
  * Hook: iter/task_file, run by user space.
  * Context: the reader's; sees the reader's pid namespace and every network namespace.
  * Writes: listening, or conns, holders and held.
- * Kernel: 5.11 (bpf_sock_from_file).
+ * Kernel: 5.12 (bpf_sock_from_file is 5.11).
  */
 SEC("iter/task_file")
 int walk_files(struct bpf_iter__task_file *ctx)

@@ -22,10 +22,13 @@ struct holders_map {
 	__type(value, struct cl_holder);
 };
 
+/*
+ * Threads that have connected. A thread that changes its id by exec leaves an entry for ever, so the
+ * one that was not used for longest may go: what it costs is that one thread's end is not told.
+ */
 struct openers_map {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
 	__type(key, __u32);
 	__type(value, __u8);
 };

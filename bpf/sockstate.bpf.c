@@ -108,17 +108,15 @@ static __always_inline void remember_opener(__u32 tid)
 {
 	__u8 one = 1;
 
-	if (bpf_map_lookup_elem(&openers, &tid))
-		return;
-	if (bpf_map_update_elem(&openers, &tid, &one, BPF_ANY))
-		count_drop(CL_DROP_OPENER);
+	if (!bpf_map_lookup_elem(&openers, &tid))
+		bpf_map_update_elem(&openers, &tid, &one, BPF_ANY);
 }
 
 /*
  * Hook: tp_btf/inet_sock_set_state, 7>2.
  * Context: the connecting thread, always (also non-blocking, Fast Open, io_uring).
  * Writes: conns (afresh: storage survives a refused attempt), holders, openers.
- * Kernel: 5.11 (storage in tracing programs, bpf_get_current_task_btf).
+ * Kernel: 5.12 (storage in tracing programs; atomic fetch).
  */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(conn_attempt, const struct sock *csk, int oldstate, int newstate)
@@ -144,6 +142,7 @@ int BPF_PROG(conn_attempt, const struct sock *csk, int oldstate, int newstate)
 	holder_key_of(task, &c->holder);
 	c->tid = task->pid;
 	bpf_get_current_comm(c->thread_comm, sizeof(c->thread_comm));
+	remember_opener(c->tid);
 	h = holder_get(&c->holder, task, sk, &attempt_scratch);
 	if (!h)
 		return 0;
@@ -151,7 +150,6 @@ int BPF_PROG(conn_attempt, const struct sock *csk, int oldstate, int newstate)
 		h->cgroup_id = bpf_get_current_cgroup_id();
 		h->uid = bpf_get_current_uid_gid();
 	}
-	remember_opener(c->tid);
 	return 0;
 }
 
@@ -203,7 +201,7 @@ static __always_inline bool is_rejected(const struct cl_conn *c, const struct tr
 	return c->how == CL_HOW_FIN || t->rx_bytes < CL_REJECT_BYTES;
 }
 
-static __always_inline void slot_ended(struct sock *sk, struct cl_conn *c, int newstate)
+static __always_inline void slot_ended(struct sock *sk, struct cl_conn *c, __u32 how)
 {
 	struct cl_holder *h = bpf_map_lookup_elem(&holders, &c->holder);
 	__u64 now = bpf_ktime_get_boot_ns();
@@ -211,10 +209,10 @@ static __always_inline void slot_ended(struct sock *sk, struct cl_conn *c, int n
 	bool by_app;
 
 	socket_traffic(sk, &t);
-	c->how = how_ended(sk, newstate);
+	c->how = how;
 	c->slot_end_ns = now;
 	c->flags &= ~CL_SLOT;
-	by_app = c->how == CL_HOW_APP || c->how == CL_HOW_EXIT;
+	by_app = how == CL_HOW_APP || how == CL_HOW_EXIT || how == CL_HOW_UNKNOWN;
 	if (by_app)
 		c->flags &= ~CL_FD;
 	if (h) {
@@ -245,7 +243,7 @@ static __always_inline void fd_ended(struct sock *sk, struct cl_conn *c)
  * Hook: tp_btf/inet_sock_set_state, all but 7>2.
  * Context: anyone's (softirq, another process): the owner comes from the storage.
  * Writes: conns, holders, a record at 2>1 and one at each end.
- * Kernel: 5.11.
+ * Kernel: 5.12.
  */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(conn_state, const struct sock *csk, int oldstate, int newstate)
@@ -269,7 +267,7 @@ int BPF_PROG(conn_state, const struct sock *csk, int oldstate, int newstate)
 	if (oldstate == TCP_SYN_SENT && newstate == TCP_CLOSE)
 		failed(sk, c);
 	else if (oldstate == TCP_ESTABLISHED && c->flags & CL_SLOT)
-		slot_ended(sk, c, newstate);
+		slot_ended(sk, c, how_ended(sk, newstate));
 	else if (oldstate == TCP_CLOSE_WAIT && c->flags & CL_FD && !sk->sk_err)
 		fd_ended(sk, c);
 	return 0;
@@ -278,8 +276,9 @@ int BPF_PROG(conn_state, const struct sock *csk, int oldstate, int newstate)
 /*
  * Hook: tp_btf/tcp_destroy_sock.
  * Context: whoever lets the socket go.
- * Writes: conns, holders, a record for a descriptor that outlived its slot.
- * Kernel: 5.11.
+ * Writes: conns, holders, a record for a descriptor that outlived its slot, or for a slot whose end
+ *	was missed.
+ * Kernel: 5.12.
  */
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(conn_destroy, struct sock *sk)
@@ -289,7 +288,12 @@ int BPF_PROG(conn_destroy, struct sock *sk)
 	if (!is_watched(sock_dport(sk)) || !is_tcp(sk))
 		return 0;
 	c = bpf_sk_storage_get(&conns, sk, NULL, 0);
-	if (c && c->flags & CL_FD && !(c->flags & (CL_SLOT | CL_CONNECTING)))
+	if (!c || c->flags & CL_CONNECTING)
+		return 0;
+	/* the program that saw its end was skipped: better late than never */
+	if (c->flags & CL_SLOT)
+		slot_ended(sk, c, CL_HOW_UNKNOWN);
+	else if (c->flags & CL_FD)
 		fd_ended(sk, c);
 	return 0;
 }

@@ -22,7 +22,7 @@ static __always_inline void send_exit(__u32 kind, const struct cl_holder_key *ke
  * Hook: tp_btf/sched_process_exit.
  * Context: the exiting thread. A process's exit comes before the closes that it causes.
  * Writes: openers, holders, a record.
- * Kernel: 5.11.
+ * Kernel: 5.12.
  */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(task_exit, struct task_struct *task)
@@ -42,9 +42,10 @@ int BPF_PROG(task_exit, struct task_struct *task)
 	}
 	holder_key_of(task, &key);
 	h = bpf_map_lookup_elem(&holders, &key);
-	if (!h)
-		return 0;
-	h->exit_ns = bpf_ktime_get_boot_ns();
-	send_exit(CL_REC_EXIT, &key, tid);
+	if (h)
+		h->exit_ns = bpf_ktime_get_boot_ns();
+	/* one that found the holder table full is known to user space all the same */
+	if (h || is_opener)
+		send_exit(CL_REC_EXIT, &key, tid);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the command table: dispatch and help come from it */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,8 @@ int main(int argc, char **argv)
 	char shown[256];
 
 	atexit(check_stdout);
+	/* a reader that went away is output that cannot be written, not a silent death */
+	signal(SIGPIPE, SIG_IGN);
 	if (has_unprintable_option(argc, argv))
 		return EXIT_USAGE;
 

@@ -46,9 +46,8 @@ enum cl_last { CL_LAST_UNKNOWN, CL_LAST_RX, CL_LAST_TX };
 /* Reasons for which the kernel side could not keep something. Indexes of `drops`. */
 enum cl_drop {
 	CL_DROP_RING,	  /* ring buffer full: a record is missing, the counters are right */
-	CL_DROP_STORAGE,  /* no memory for a socket's state: the next adoption pass repairs it */
-	CL_DROP_HOLDER,	  /* holder table full: the connection is not attributed */
-	CL_DROP_OPENER,	  /* table of opener threads full: a thread's end will not be seen */
+	CL_DROP_STORAGE,  /* no memory for a socket's state: the next walk repairs it */
+	CL_DROP_HOLDER,	  /* holder table full: no counters; the records are all there is */
 	CL_DROP_LISTEN,	  /* table of listening ports full: an accepted socket may be adopted */
 	CL_DROP_SNAPSHOT, /* snapshot array full: the connection is not in this pass */
 	CL_DROP_MAX

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -35,7 +36,7 @@ struct rig {
 };
 
 /* A listener on a free port of 127.0.0.1 or ::1; sets rig->port. */
-static void rig_listen(struct rig *r, int family)
+static inline void rig_listen(struct rig *r, int family)
 {
 	struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
 	struct sockaddr_in any4 = {.sin_family = AF_INET,
@@ -51,7 +52,7 @@ static void rig_listen(struct rig *r, int family)
 	r->port = ntohs(family == AF_INET6 ? any6.sin6_port : any4.sin_port);
 }
 
-static void rig_watch(struct rig *r)
+static inline void rig_watch(struct rig *r)
 {
 	struct kernel_params p = {.ports = &r->port, .n_ports = 1};
 	char why[512] = "";
@@ -61,7 +62,7 @@ static void rig_watch(struct rig *r)
 	snapshot_init(&r->snapshot);
 }
 
-static void rig_close(struct rig *r)
+static inline void rig_close(struct rig *r)
 {
 	source_close(&r->source);
 	snapshot_release(&r->snapshot);
@@ -73,7 +74,7 @@ static void rig_close(struct rig *r)
 	*r = (struct rig){0};
 }
 
-static void rig_keep(struct rig *r, const struct event *ev)
+static inline void rig_keep(struct rig *r, const struct event *ev)
 {
 	if (ev->kind == EV_HOLDER && r->n_holders < T_COUNT(r->holders)) {
 		r->holder_ids[r->n_holders] = ev->holder;
@@ -85,7 +86,7 @@ static void rig_keep(struct rig *r, const struct event *ev)
 }
 
 /* One look; keeps its events. */
-static void rig_look(struct rig *r)
+static inline void rig_look(struct rig *r)
 {
 	snapshot_clear(&r->snapshot);
 	assert_int_equal(r->source.ops->next(r->source.arg, &r->snapshot), 1);
@@ -93,7 +94,7 @@ static void rig_look(struct rig *r)
 		rig_keep(r, &r->snapshot.events[i]);
 }
 
-static uint64_t rig_holder_of(const struct rig *r, pid_t pid)
+static inline uint64_t rig_holder_of(const struct rig *r, pid_t pid)
 {
 	for (size_t i = 0; i < r->n_holders; i++)
 		if (r->holders[i].pid == (uint32_t)pid)
@@ -101,7 +102,7 @@ static uint64_t rig_holder_of(const struct rig *r, pid_t pid)
 	return 0;
 }
 
-static size_t rig_count(const struct rig *r, enum event_kind kind)
+static inline size_t rig_count(const struct rig *r, enum event_kind kind)
 {
 	size_t n = 0;
 
@@ -111,7 +112,7 @@ static size_t rig_count(const struct rig *r, enum event_kind kind)
 }
 
 /* The last event of this kind; the test fails without one. */
-static const struct event *rig_last(const struct rig *r, enum event_kind kind)
+static inline const struct event *rig_last(const struct rig *r, enum event_kind kind)
 {
 	for (size_t i = r->n_seen; i-- > 0;)
 		if (r->seen[i].kind == kind)
@@ -121,7 +122,7 @@ static const struct event *rig_last(const struct rig *r, enum event_kind kind)
 }
 
 /* Looks again, at most for 3 s, until there are @n events of this kind. */
-static void rig_await(struct rig *r, enum event_kind kind, size_t n)
+static inline void rig_await(struct rig *r, enum event_kind kind, size_t n)
 {
 	for (int i = 0; i < 60 && rig_count(r, kind) < n; i++) {
 		poll(NULL, 0, 50);
@@ -130,7 +131,7 @@ static void rig_await(struct rig *r, enum event_kind kind, size_t n)
 	assert_int_equal(rig_count(r, kind), n);
 }
 
-static int rig_connect_as(const struct rig *r, int family, const char *address)
+static inline int rig_connect_as(const struct rig *r, int family, const char *address)
 {
 	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons(r->port)};
 	struct sockaddr_in to4 = {.sin_family = AF_INET, .sin_port = htons(r->port)};
@@ -151,12 +152,12 @@ static int rig_connect_as(const struct rig *r, int family, const char *address)
 	return fd;
 }
 
-static int rig_connect(const struct rig *r)
+static inline int rig_connect(const struct rig *r)
 {
 	return rig_connect_as(r, AF_INET, "127.0.0.1");
 }
 
-static int rig_accept(const struct rig *r)
+static inline int rig_accept(const struct rig *r)
 {
 	int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
 
@@ -164,8 +165,34 @@ static int rig_accept(const struct rig *r)
 	return fd;
 }
 
+/* Runs @body in a child that waits for our word before it ends. */
+static inline pid_t rig_child(void (*body)(const struct rig *r), const struct rig *r, int *ret_go)
+{
+	int go[2], ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(go), 0);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(go[1]);
+		body(r);
+		if (write(ready[1], "r", 1) != 1 || read(go[0], &byte, 1) < 0)
+			_exit(2);
+		_exit(0);
+	}
+	close(go[0]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	*ret_go = go[1];
+	return pid;
+}
+
 /* close() that sends a reset instead of a FIN. */
-static void reset_close(int fd)
+static inline void reset_close(int fd)
 {
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
 

@@ -265,32 +265,6 @@ static void what_was_open_before_is_adopted(void **state)
 	rig_close(&r);
 }
 
-/* Runs @body in a child that waits for our word before it ends. */
-static pid_t child(void (*body)(const struct rig *r), const struct rig *r, int *ret_go)
-{
-	int go[2], ready[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe(go), 0);
-	assert_int_equal(pipe(ready), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		close(go[1]);
-		body(r);
-		if (write(ready[1], "r", 1) != 1 || read(go[0], &byte, 1) < 0)
-			_exit(2);
-		_exit(0);
-	}
-	close(go[0]);
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	*ret_go = go[1];
-	return pid;
-}
-
 static void connect_three(const struct rig *r)
 {
 	for (int i = 0; i < 3; i++)
@@ -307,7 +281,7 @@ static void an_exit_comes_before_the_closes_it_causes(void **state)
 	(void)state;
 	rig_listen(&r, AF_INET);
 	rig_watch(&r);
-	pid = child(connect_three, &r, &go);
+	pid = rig_child(connect_three, &r, &go);
 	rig_look(&r);
 	assert_int_equal(rig_count(&r, EV_OPEN), 3);
 	assert_int_not_equal(rig_holder_of(&r, pid), 0);
@@ -335,7 +309,7 @@ static void killed_processes_close_too(void **state)
 	(void)state;
 	rig_listen(&r, AF_INET);
 	rig_watch(&r);
-	pid = child(connect_three, &r, &go);
+	pid = rig_child(connect_three, &r, &go);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	rig_await(&r, EV_CLOSE, 3);
@@ -373,7 +347,7 @@ static void other_network_namespaces_are_seen_live_and_adopted(void **state)
 
 	(void)state;
 	rig_listen(&r, AF_INET);
-	pid = child(in_another_network_namespace, &r, &go);
+	pid = rig_child(in_another_network_namespace, &r, &go);
 	rig_watch(&r);
 	rig_look(&r);
 	assert_int_equal(rig_count(&r, EV_OPEN), 3);
@@ -383,7 +357,7 @@ static void other_network_namespaces_are_seen_live_and_adopted(void **state)
 	waitpid(pid, NULL, 0);
 	rig_await(&r, EV_CLOSE, 3);
 
-	pid = child(in_another_network_namespace, &r, &go);
+	pid = rig_child(in_another_network_namespace, &r, &go);
 	rig_look(&r);
 	assert_int_equal(rig_count(&r, EV_OPEN), 6);
 	assert_false(rig_last(&r, EV_OPEN)->open.adopted);
@@ -413,7 +387,7 @@ static void a_reused_pid_is_another_holder(void **state)
 	(void)state;
 	rig_listen(&r, AF_INET);
 	rig_watch(&r);
-	pid = child(connect_three, &r, &go);
+	pid = rig_child(connect_three, &r, &go);
 	close(go);
 	waitpid(pid, NULL, 0);
 	rig_await(&r, EV_CLOSE, 3);
@@ -467,7 +441,7 @@ static void descendants_of_the_ancestor_are_marked(void **state)
 	(void)state;
 	rig_listen(&r, AF_INET);
 	assert_int_equal(source_bpf_open(&r.source, &p, NS_PER_S, why, sizeof(why)), 0);
-	pid = child(connect_three, &r, &go);
+	pid = rig_child(connect_three, &r, &go);
 	client = rig_connect(&r);
 	rig_look(&r);
 	assert_int_equal(r.n_holders, 2);

@@ -83,7 +83,8 @@ static inline struct finding sample_finding(struct holder_info *info)
 		.fin_ns = T_NEVER,
 		.tx = 211,
 		.rx = 480,
-		.held_by = 4711,
+		.held_by = {4711},
+		.n_held_by = 1,
 	};
 	f.conns[1] = (struct finding_conn){
 		.local = sample_endpoint(10, 0, 1, 7, 53418),
@@ -93,7 +94,8 @@ static inline struct finding sample_finding(struct holder_info *info)
 		.age_is_lower_bound = true,
 		.fin_ns = 10 * NS_PER_S,
 		.fin_how = FIN_PEER,
-		.held_by = 4711,
+		.held_by = {4711},
+		.n_held_by = 1,
 	};
 	return f;
 }

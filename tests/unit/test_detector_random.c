@@ -94,8 +94,18 @@ static void step(struct stream *s, struct world *w, double t)
 	} else if (what < 80) {
 		ev.kind = EV_FIN;
 		ev.fin = (enum fin_how)draw(w, 4);
-	} else if (what < 84) {
-		ev.kind = EV_MOVE;
+	} else if (what < 85) {
+		uint32_t kind = draw(w, 4);
+
+		ev.kind = kind < 2 ? EV_MOVE : kind == 2 ? EV_HELD : EV_VIA;
+		ev.io.tx_ns = 0;
+		if (ev.kind == EV_VIA)
+			ev.via = draw(w, 7);
+		if (ev.kind == EV_HELD) {
+			ev.held.n = ev.held.total = draw(w, 3);
+			ev.held.pids[0] = 1 + draw(w, 6);
+			ev.held.pids[1] = 1 + draw(w, 6);
+		}
 	} else if (what < 86 && !draw(w, 10)) {
 		ev.kind = EV_EXIT;
 	} else if (what < 90) {

@@ -116,6 +116,33 @@ static void refused_events_are_counted_and_not_told(void **state)
 	engine_release(&e);
 }
 
+static void the_last_comparison_is_kept(void **state)
+{
+	struct detector_params params = {.host = "node"};
+	struct snapshot s;
+	struct engine e;
+
+	(void)state;
+	assert_int_equal(engine_init(&e, NULL, &params), 0);
+	snapshot_init(&s);
+	assert_int_equal(engine_step(&e, &s), 0);
+	assert_true(e.drift == -1 && e.unheld == -1 && e.repaired == 0);
+	s.drift = 2;
+	s.unheld = 1;
+	s.repaired = 2;
+	assert_int_equal(engine_step(&e, &s), 0);
+	snapshot_clear(&s);
+	assert_true(s.drift == -1 && s.unheld == -1 && s.repaired == 0);
+	assert_int_equal(engine_step(&e, &s), 0);
+	assert_true(e.drift == 2 && e.unheld == 1 && e.repaired == 2);
+	s.drift = s.unheld = 0;
+	s.repaired = 2;
+	assert_int_equal(engine_step(&e, &s), 0);
+	assert_true(e.drift == 0 && e.unheld == 0 && e.repaired == 2);
+	snapshot_release(&s);
+	engine_release(&e);
+}
+
 static void no_memory_leaves_the_engine_untouched(void **state)
 {
 	struct detector_params params = {0};
@@ -131,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_exited_holder_is_forgotten_once_the_detector_is_done),
 		cmocka_unit_test(refused_events_are_counted_and_not_told),
+		cmocka_unit_test(the_last_comparison_is_kept),
 		cmocka_unit_test(no_memory_leaves_the_engine_untouched),
 	};
 

@@ -59,6 +59,9 @@ static void assert_json(const char *schema, char *line, const char *want)
 	"\"namespace\":null,\"pod\":null,\"workload\":null,\"unit\":null,\"version\":\"v2.3.9\","  \
 	"\"script\":null}"
 #define SAMPLE_PEER "{\"address\":\"10.0.4.12\",\"port\":5432,\"via\":null}"
+#define SAMPLE_LEDGER                                                                              \
+	"\"ledger\":{\"opened\":60,\"adopted\":14,\"moved_in\":0,\"closed\":30,\"open\":42,"       \
+	"\"moved_out\":0,\"lost\":2}"
 #define SAMPLE_BUDGET                                                                              \
 	"{\"scope\":\"server\",\"limit\":97,\"used\":42,\"source\":\"postgresql\","                \
 	"\"exhausted_in_s\":434,\"exhausted_in_low_s\":234,\"exhausted_in_high_s\":739}"
@@ -224,39 +227,118 @@ static void numbers_are_rounded_to_what_they_are_good_for(void **state)
 	free(line);
 }
 
+static void apply(struct proctab *pt, struct event ev)
+{
+	struct proctab_change ch;
+
+	assert_int_equal(proctab_apply(pt, &ev, &ch), 0);
+}
+
+/* One connection of order-service, adopted, with traffic; pgbouncer lives beside it. */
+static struct proctab *one_connection(void)
+{
+	const struct holder_info info = sample_info();
+	const struct holder_info bouncer = {.pid = 988, .comm = "pgbouncer"};
+	struct event open = {.kind = EV_OPEN, .conn = 1, .holder = 1};
+	struct event io = {.kind = EV_IO, .conn = 1};
+	struct proctab *pt = proctab_new(NULL);
+
+	assert_non_null(pt);
+	apply(pt, (struct event){.kind = EV_HOLDER, .holder = 1, .info = &info});
+	apply(pt, (struct event){.kind = EV_HOLDER, .holder = 2, .info = &bouncer});
+	open.open.local = sample_endpoint(10, 0, 1, 7, 53412);
+	open.open.peer = sample_endpoint(10, 0, 4, 12, 5432);
+	open.open.adopted = true;
+	apply(pt, open);
+	io.io.tx_ns = 10 * NS_PER_S;
+	io.io.rx_ns = 20 * NS_PER_S;
+	io.io.tx = 211;
+	io.io.rx = 480;
+	apply(pt, io);
+	return pt;
+}
+
 static void a_connection_is_a_line_of_ls(void **state)
 {
-	const struct holder h = {.id = 1, .info = sample_info()};
-	const struct peer p = {.endpoint = sample_endpoint(10, 0, 4, 12, 5432)};
-	struct conn c = {
-		.id = 1,
-		.opened_ns = 0,
-		.tx_ns = 10 * NS_PER_S,
-		.rx_ns = 20 * NS_PER_S,
-		.tx = 211,
-		.rx = 480,
-		.fin_ns = T_NEVER,
-		.local = sample_endpoint(10, 0, 1, 7, 53412),
-		.has_io = true,
-		.adopted = true,
-	};
-	char *line;
+	struct proctab *pt = one_connection();
 
 	(void)state;
-	assert_json("connection", json_connection(&ctx, 300 * NS_PER_S, &h, &p, &c),
+	assert_json("connection", json_connection(&ctx, 300 * NS_PER_S, pt, 0),
 		    "{\"schema\":\"connleak.connection/v1\",\"time\":\"2026-02-08T13:35:12.418Z\","
 		    "\"host\":\"app-node-07\",\"holder\":" SAMPLE_HOLDER ",\"peer\":" SAMPLE_PEER
 		    ",\"local\":\"10.0.1.7:53412\",\"age_s\":300.0,\"age_is_lower_bound\":true,"
 		    "\"idle_s\":280.0,\"state\":\"ESTABLISHED\",\"bytes_sent\":211,"
 		    "\"bytes_received\":480,\"opened_by\":null,\"first_used_by\":null,"
 		    "\"held_by\":[4711],\"server\":null}");
-	c.has_io = false;
-	c.fin_ns = 1;
-	c.fin_how = FIN_SHUTDOWN;
-	line = json_connection(&ctx, 300 * NS_PER_S, &h, &p, &c);
+	proctab_free(pt);
+}
+
+static void a_line_of_ls_says_who_holds_it_and_where_it_ends(void **state)
+{
+	struct proctab *pt = one_connection();
+	char *line;
+
+	(void)state;
+	apply(pt, (struct event){.kind = EV_HELD,
+				 .conn = 1,
+				 .held = {.pids = {4711, 4712}, .n = 2, .total = 2}});
+	apply(pt, (struct event){.kind = EV_VIA, .conn = 1, .via = 2});
+	line = json_connection(&ctx, 300 * NS_PER_S, pt, 0);
+	assert_line("connection", line);
+	assert_non_null(strstr(line, "\"via\":{\"pid\":988,\"comm\":\"pgbouncer\"}}"));
+	assert_non_null(strstr(line, "\"held_by\":[4711,4712],"));
+	free(line);
+	apply(pt, (struct event){.kind = EV_HELD, .conn = 1});
+	line = json_connection(&ctx, 300 * NS_PER_S, pt, 0);
+	assert_line("connection", line);
+	assert_non_null(strstr(line, "\"held_by\":[],"));
+	free(line);
+	proctab_free(pt);
+}
+
+static void what_was_not_measured_of_a_connection_is_null(void **state)
+{
+	struct proctab *pt = one_connection();
+	struct event open = {.kind = EV_OPEN, .conn = 2, .holder = 1};
+	char *line;
+
+	(void)state;
+	open.open.peer = sample_endpoint(10, 0, 4, 12, 5432);
+	open.open.local = sample_endpoint(10, 0, 1, 7, 53413);
+	apply(pt, open);
+	apply(pt, (struct event){.t_ns = 1, .kind = EV_FIN, .conn = 2, .fin = FIN_SHUTDOWN});
+	line = json_connection(&ctx, 300 * NS_PER_S, pt, 1);
 	assert_line("connection", line);
 	assert_non_null(strstr(line, "\"idle_s\":null,\"state\":\"FIN_WAIT2\",\"bytes_sent\":null,"
 				     "\"bytes_received\":null,"));
+	free(line);
+	proctab_free(pt);
+}
+
+static void a_finding_behind_a_pooler_says_so(void **state)
+{
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+	char *line;
+
+	(void)state;
+	f.via_pid = 988;
+	strcpy(f.via_comm, "pgbouncer");
+	strcpy(f.downstream_of, "00000000000000aa");
+	f.conns[0].n_held_by = 0;
+	f.conns[1].held_by[1] = 4712;
+	f.conns[1].n_held_by = 2;
+	line = json_finding(&ctx, &f);
+	assert_line("finding", line);
+	assert_non_null(strstr(line, "\"via\":{\"pid\":988,\"comm\":\"pgbouncer\"}},"
+				     "\"downstream_of\":\"00000000000000aa\","));
+	assert_non_null(strstr(line, "\"held_by\":[],"));
+	assert_non_null(strstr(line, "\"held_by\":[4711,4712],"));
+	free(line);
+	f.via_comm[0] = '\0';
+	line = json_finding(&ctx, &f);
+	assert_line("finding", line);
+	assert_non_null(strstr(line, "\"via\":{\"pid\":988,\"comm\":null}}"));
 	free(line);
 }
 
@@ -297,6 +379,7 @@ static void a_snapshot_holds_peers_and_rows(void **state)
 			       .source = BUDGET_POSTGRESQL};
 	const struct counts counts = {.opened = 42, .open = 42};
 	struct finding detail = {.id = "5b1c5b1c5b1c5b1c"};
+	const struct holder bouncer = {.id = 2, .info = {.pid = 988, .comm = "pgbouncer"}};
 	struct top_row rows[2] = {
 		{&h,
 		 &p,
@@ -310,6 +393,7 @@ static void a_snapshot_holds_peers_and_rows(void **state)
 		  .rate_high = 10.1,
 		  .oldest_opened_ns = 0},
 		 0,
+		 NULL,
 		 &detail},
 		{&h,
 		 &p,
@@ -321,6 +405,7 @@ static void a_snapshot_holds_peers_and_rows(void **state)
 		  .rate_high = NAN,
 		  .oldest_opened_ns = T_NEVER},
 		 SLOT_NONE,
+		 &bouncer,
 		 NULL},
 	};
 	struct top_peer peers[1] = {{&p, 7.6, 434, 234, 739}};
@@ -332,13 +417,17 @@ static void a_snapshot_holds_peers_and_rows(void **state)
 			      .n_peers = 1,
 			      .processes = 1,
 			      .connections = 42,
-			      .adopted = 14};
+			      .adopted = 14,
+			      .drift = -1,
+			      .unheld = -1,
+			      .ledger = {.opened = 60, .adopted = 14, .closed = 30, .open = 42}};
 
 	(void)state;
 	assert_json("snapshot", json_snapshot(&ctx, &m),
 		    "{\"schema\":\"connleak.snapshot/v1\",\"time\":\"2026-02-08T13:35:12.418Z\","
 		    "\"host\":\"app-node-07\",\"processes\":1,\"connections\":42,\"lost\":null,"
-		    "\"adopted\":14,\"peers\":[{\"address\":\"10.0.4.12\",\"port\":5432,"
+		    "\"drift\":null,\"unheld\":null,\"repaired\":0,\"adopted\":14," SAMPLE_LEDGER
+		    ",\"peers\":[{\"address\":\"10.0.4.12\",\"port\":5432,"
 		    "\"open\":42,\"slots\":42,\"leak_rate_per_min\":7.6,\"budget\":" SAMPLE_BUDGET
 		    "}],\"rows\":[{\"holder\":" SAMPLE_HOLDER ",\"peer\":" SAMPLE_PEER
 		    ",\"state\":\"leak\",\"rule\":\"canary\",\"opened\":42,\"closed\":0,"
@@ -346,17 +435,23 @@ static void a_snapshot_holds_peers_and_rows(void **state)
 		    "\"idle\":40,\"leak_rate_per_min\":7.6,\"leak_rate_low\":5.6,"
 		    "\"leak_rate_high\":10.1,\"oldest_s\":300.0,\"oldest_is_lower_bound\":false,"
 		    "\"finding\":\"5b1c5b1c5b1c5b1c\"},{\"holder\":" SAMPLE_HOLDER
-		    ",\"peer\":" SAMPLE_PEER ",\"state\":\"pool\",\"rule\":null,\"opened\":42,"
+		    ",\"peer\":{\"address\":\"10.0.4.12\",\"port\":5432,"
+		    "\"via\":{\"pid\":988,\"comm\":\"pgbouncer\"}},\"state\":\"pool\",\"rule\":"
+		    "null,\"opened\":42,"
 		    "\"closed\":0,\"adopted\":0,\"failed\":0,\"rejected\":0,\"open\":42,"
 		    "\"fd_only\":0,\"idle\":0,\"leak_rate_per_min\":null,\"leak_rate_low\":null,"
 		    "\"leak_rate_high\":null,\"oldest_s\":null,\"oldest_is_lower_bound\":null,"
 		    "\"finding\":null}]}");
 	m.n_rows = m.n_peers = 0;
 	m.is_lost_measured = true;
+	m.drift = 3;
+	m.unheld = 1;
+	m.repaired = 4;
 	assert_json("snapshot", json_snapshot(&ctx, &m),
 		    "{\"schema\":\"connleak.snapshot/v1\",\"time\":\"2026-02-08T13:35:12.418Z\","
 		    "\"host\":\"app-node-07\",\"processes\":1,\"connections\":42,\"lost\":0,"
-		    "\"adopted\":14,\"peers\":[],\"rows\":[]}");
+		    "\"drift\":3,\"unheld\":1,\"repaired\":4,\"adopted\":14," SAMPLE_LEDGER
+		    ",\"peers\":[],\"rows\":[]}");
 }
 
 static void doctors_report_lists_its_checks(void **state)
@@ -389,6 +484,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(foreign_text_cannot_break_out),
 		cmocka_unit_test(numbers_are_rounded_to_what_they_are_good_for),
 		cmocka_unit_test(a_connection_is_a_line_of_ls),
+		cmocka_unit_test(a_line_of_ls_says_who_holds_it_and_where_it_ends),
+		cmocka_unit_test(what_was_not_measured_of_a_connection_is_null),
+		cmocka_unit_test(a_finding_behind_a_pooler_says_so),
 		cmocka_unit_test(a_verdict_carries_its_power),
 		cmocka_unit_test(a_snapshot_holds_peers_and_rows),
 		cmocka_unit_test(doctors_report_lists_its_checks),

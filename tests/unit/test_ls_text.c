@@ -75,6 +75,54 @@ static void a_narrow_terminal_keeps_what_matters(void **state)
 	strbuf_release(&sb);
 }
 
+static void who_holds_it_and_where_it_ends_is_seen(void **state)
+{
+	struct ls_options o = {.now_ns = 300 * NS_PER_S, .sort = LS_SORT_PID, .width = 120};
+	struct event held = {.kind = EV_HELD, .conn = 92};
+	struct strbuf sb = {0};
+	struct world *w = *state;
+
+	make_two(w);
+	world_apply(w, (struct event){.kind = EV_HELD, .conn = 43});
+	for (uint32_t i = 0; i < 5; i++)
+		held.held.pids[i] = 4711 + i;
+	held.held.n = held.held.total = 5;
+	world_apply(w, held);
+	world_apply(w, (struct event){.kind = EV_VIA, .conn = 92, .via = 3});
+	assert_int_equal(ls_text(&sb, w->e.table, &o), 0);
+	assert_string_equal(sb.buf,
+			    "             PID COMMAND       SERVER                            "
+			    "LOCAL AGE      IDLE   "
+			    "STATE        SENT  RECV\n"
+			    "               - billing       10.0.4.12:5432                    "
+			    "40043 >=2h 10m -      "
+			    "UNHELD          -     -\n"
+			    "4711,4712,4713+2 order-service 10.0.4.12:5432 -> pgbouncer (988) "
+			    "40092 5m 00s   4m 59s "
+			    "ESTABLISHED 211 B 480 B\n"
+			    "2 connections, 2 processes, 1 server\n"
+			    "1 is UNHELD: in no process's descriptors; COMMAND had it last\n");
+	strbuf_release(&sb);
+}
+
+/* Inherited from a parent that has ended: what is listed is who has them. */
+static void a_moved_connection_is_its_new_holders(void **state)
+{
+	struct ls_options o = {.now_ns = 300 * NS_PER_S, .width = 120};
+	struct holder_info child = {.pid = 4800, .uid = -1, .comm = "worker"};
+	struct strbuf sb = {0};
+	struct world *w = *state;
+
+	make_two(w);
+	world_holder(w, 9, &child);
+	world_apply(w, (struct event){.kind = EV_EXIT, .holder = 1});
+	world_apply(w, (struct event){.kind = EV_MOVE, .conn = 92, .holder = 9});
+	assert_int_equal(ls_text(&sb, w->e.table, &o), 0);
+	assert_non_null(strstr(sb.buf, "4800 worker  10.0.4.12:5432 40092 "));
+	assert_null(strstr(sb.buf, "4711"));
+	strbuf_release(&sb);
+}
+
 static void the_filter_holds_for_table_and_sum(void **state)
 {
 	uint32_t pid = 5002;
@@ -134,6 +182,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(rows_read_as_in_the_design),
 		WORLD_TEST(a_narrow_terminal_keeps_what_matters),
+		WORLD_TEST(who_holds_it_and_where_it_ends_is_seen),
+		WORLD_TEST(a_moved_connection_is_its_new_holders),
 		WORLD_TEST(the_filter_holds_for_table_and_sum),
 		WORLD_TEST(nothing_open_is_said),
 		WORLD_TEST(each_sort_puts_its_first_first),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_proctab_random.c - the table against a naive model, over random streams of events
+ *	CONNLEAK_STEPS=N: so many of them a seed; CONNLEAK_SEED=N: this seed only
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
  * objects: core/endpoint.o core/holder_info.o
  */
@@ -11,10 +12,12 @@
 
 #include "../../user/core/proctab.h"
 
-#define N_HOLDERS 12
-#define N_PEERS	  4
-#define MAX_OPEN  150
-#define STEPS	  50000
+#define N_HOLDERS  12
+#define N_PEERS	   4
+#define MAX_OPEN   150
+#define STEPS	   500000 /* a seed; two of them */
+#define FEW_CONNS  60
+#define LOOK_EVERY 4 /* steps between looks at everything */
 
 struct model_conn {
 	uint64_t id;
@@ -23,6 +26,8 @@ struct model_conn {
 	uint64_t rx;
 	int holder, peer;
 	bool adopted, has_io, is_fd_only;
+	uint32_t pids[EVENT_MAX_HELD]; /* n_pids 0: nobody */
+	uint32_t n_pids, total;
 };
 
 struct model {
@@ -35,6 +40,11 @@ struct model {
 	bool has_exited[N_HOLDERS];
 	struct counts counts[N_HOLDERS][N_PEERS];
 	bool is_used[N_HOLDERS][N_PEERS];
+	uint64_t via[N_HOLDERS][N_PEERS];
+	struct counts ledger;
+	uint64_t fd_only_in_all;
+	uint64_t refused, missing[N_HOLDERS][N_PEERS];
+	uint32_t max_conns; /* 0: more than are ever open */
 	struct proctab *pt;
 	struct proctab_change ch;
 };
@@ -68,6 +78,17 @@ static struct counts *counts_of(struct model *m, const struct model_conn *c)
 	return &m->counts[c->holder][c->peer];
 }
 
+static uint32_t pid_of(const struct model *m, int h)
+{
+	return 100 + (uint32_t)m->holder_ids[h] % 1000;
+}
+
+static void usual(const struct model *m, struct model_conn *c)
+{
+	c->n_pids = c->total = 1;
+	c->pids[0] = pid_of(m, c->holder);
+}
+
 static void do_open(struct model *m)
 {
 	int h = (int)pick(m, N_HOLDERS), p = (int)pick(m, N_PEERS);
@@ -87,14 +108,27 @@ static void do_open(struct model *m)
 		m->lost++;
 		return;
 	}
+	m->is_used[h][p] = true;
+	m->ledger.opened += !ev.open.adopted;
+	m->ledger.adopted += ev.open.adopted;
+	if (m->max_conns && (uint32_t)m->n == m->max_conns) {
+		check(m, apply(m, ev) == -ENOSPC);
+		m->counts[h][p].opened += !ev.open.adopted;
+		m->counts[h][p].adopted += ev.open.adopted;
+		m->lost++;
+		m->refused++;
+		m->missing[h][p]++;
+		return;
+	}
 	check(m, apply(m, ev) == 0);
+	m->ledger.open++;
 	*c = (struct model_conn){.id = ev.conn, .seq = ++m->seq, .opened_ns = m->now_ns};
 	c->fin_ns = T_NEVER;
 	c->holder = h;
 	c->peer = p;
 	c->adopted = ev.open.adopted;
+	usual(m, c);
 	m->n++;
-	m->is_used[h][p] = true;
 	counts_of(m, c)->open++;
 	if (c->adopted)
 		counts_of(m, c)->adopted++;
@@ -109,6 +143,7 @@ static void expect_rejected(struct model *m, struct model_conn *c, bool by_serve
 
 	check(m, m->ch.is_rejected == want);
 	counts_of(m, c)->rejected += want;
+	m->ledger.rejected += want;
 }
 
 static void do_fin(struct model *m, struct model_conn *c)
@@ -133,6 +168,9 @@ static void do_close(struct model *m, struct model_conn *c)
 	counts_of(m, c)->closed++;
 	counts_of(m, c)->open--;
 	counts_of(m, c)->fd_only -= c->is_fd_only;
+	m->ledger.closed++;
+	m->ledger.open--;
+	m->ledger.fd_only -= c->is_fd_only;
 	*c = m->conns[--m->n];
 }
 
@@ -147,9 +185,52 @@ static void do_io(struct model *m, struct model_conn *c)
 	c->has_io = true;
 }
 
+/* The old holder has let go of it, the new one has it; nobody else is known to have changed. */
+static void move_held(struct model *m, struct model_conn *c, uint32_t from_pid)
+{
+	uint32_t n = 0, total = c->total, to_pid = pid_of(m, c->holder);
+	bool has_new = false;
+
+	for (uint32_t i = 0; i < c->n_pids; i++) {
+		has_new |= c->pids[i] != from_pid && c->pids[i] == to_pid;
+		total -= c->pids[i] == from_pid;
+		if (c->pids[i] != from_pid)
+			c->pids[n++] = c->pids[i];
+	}
+	c->n_pids = n;
+	c->total = total;
+	if (!has_new)
+		usual(m, c);
+}
+
+static void do_held(struct model *m, struct model_conn *c)
+{
+	struct event ev = {.kind = EV_HELD, .conn = c->id};
+	uint32_t total = pick(m, 4) ? pick(m, 4) : pick(m, 12);
+
+	ev.held.total = c->total = total;
+	ev.held.n = c->n_pids = total < EVENT_MAX_HELD ? total : EVENT_MAX_HELD;
+	for (uint32_t i = 0; i < c->n_pids; i++)
+		ev.held.pids[i] = c->pids[i] =
+			i || pick(m, 3) ? 5000 + i + pick(m, 2) * 100 : pid_of(m, c->holder);
+	/* Mostly it is a holder that is known. */
+	if (c->n_pids > 1 && pick(m, 2))
+		ev.held.pids[1] = c->pids[1] = pid_of(m, (int)pick(m, N_HOLDERS));
+	check(m, apply(m, ev) == 0);
+}
+
+static void do_via(struct model *m, struct model_conn *c)
+{
+	struct event ev = {.kind = EV_VIA, .conn = c->id, .via = pick(m, 3)};
+
+	check(m, apply(m, ev) == 0);
+	m->via[c->holder][c->peer] = ev.via;
+}
+
 static void do_move(struct model *m, struct model_conn *c)
 {
 	int h = (int)pick(m, N_HOLDERS);
+	struct model_conn was;
 	struct event ev = {.kind = EV_MOVE, .conn = c->id, .holder = m->holder_ids[h]};
 
 	if (!ev.holder) {
@@ -160,11 +241,17 @@ static void do_move(struct model *m, struct model_conn *c)
 	check(m, apply(m, ev) == 0);
 	if (h == c->holder)
 		return;
+	m->ledger.moved_out++;
+	m->ledger.moved_in++;
+	was = *c;
 	counts_of(m, c)->moved_out++;
 	counts_of(m, c)->open--;
 	counts_of(m, c)->fd_only -= c->is_fd_only;
 	c->holder = h;
 	c->seq = ++m->seq;
+	if (!m->via[h][c->peer])
+		m->via[h][c->peer] = m->via[was.holder][c->peer];
+	move_held(m, c, pid_of(m, was.holder));
 	counts_of(m, c)->moved_in++;
 	counts_of(m, c)->open++;
 	counts_of(m, c)->fd_only += c->is_fd_only;
@@ -183,16 +270,33 @@ static void do_fail(struct model *m)
 	}
 	check(m, apply(m, ev) == 0);
 	m->counts[h][p].failed++;
+	m->ledger.failed++;
 	m->is_used[h][p] = true;
 }
 
 static void do_unknown(struct model *m)
 {
-	static const enum event_kind kinds[] = {EV_IO, EV_USE, EV_FIN, EV_CLOSE, EV_MOVE};
+	static const enum event_kind kinds[] = {EV_IO, EV_USE, EV_FIN, EV_CLOSE, EV_MOVE, EV_VIA};
 	struct event ev = {.kind = kinds[pick(m, T_COUNT(kinds))], .conn = UINT64_MAX - pick(m, 9)};
 
 	check(m, apply(m, ev) == -ENOENT);
 	m->lost++;
+}
+
+/* Told twice, or not kept by the source: nothing changes but what is said to be lost. */
+static void do_trouble(struct model *m, const struct model_conn *c)
+{
+	struct event ev = {.kind = EV_LOST};
+
+	if (c && pick(m, 2)) {
+		ev = (struct event){.kind = EV_OPEN, .conn = c->id, .open.peer = peer_of(1)};
+		ev.holder = m->holder_ids[pick(m, N_HOLDERS)];
+		check(m, apply(m, ev) == -EEXIST);
+		return;
+	}
+	ev.lost.events = pick(m, 5);
+	check(m, apply(m, ev) == 0);
+	m->lost += ev.lost.events;
 }
 
 static void do_tick(struct model *m)
@@ -206,6 +310,8 @@ static void do_tick(struct model *m)
 			continue;
 		c->is_fd_only = true;
 		counts_of(m, c)->fd_only++;
+		m->ledger.fd_only++;
+		m->fd_only_in_all++;
 	}
 }
 
@@ -220,6 +326,7 @@ static void do_holder(struct model *m)
 
 	if (!ev.holder) {
 		ev.holder = m->holder_ids[h] = ++m->next_holder;
+		info.pid = pid_of(m, h);
 		check(m, apply(m, ev) == 0);
 		return;
 	}
@@ -239,6 +346,8 @@ static void do_holder(struct model *m)
 	m->has_exited[h] = false;
 	memset(m->counts[h], 0, sizeof(m->counts[h]));
 	memset(m->is_used[h], 0, sizeof(m->is_used[h]));
+	memset(m->via[h], 0, sizeof(m->via[h]));
+	memset(m->missing[h], 0, sizeof(m->missing[h]));
 }
 
 static void step(struct model *m)
@@ -248,13 +357,18 @@ static void step(struct model *m)
 	uint32_t opens = m->step / 2000 % 2 ? 15 : 40;
 	struct model_conn *c = m->n ? &m->conns[pick(m, (uint32_t)m->n)] : NULL;
 
+	/* Processors tell in an order of their own: a little back, now and then. */
+	if (!pick(m, 20))
+		m->now_ns -= pick(m, 900) * NS_PER_MS;
 	m->now_ns += pick(m, 8) ? pick(m, 200) * NS_PER_MS : pick(m, 4) * NS_PER_S;
 	if (what < opens)
 		do_open(m);
 	else if (what >= 95)
 		do_holder(m);
-	else if (what >= 92)
+	else if (what >= 93)
 		do_unknown(m);
+	else if (what >= 92)
+		do_trouble(m, c);
 	else if (what >= 89)
 		do_fail(m);
 	else if (what >= 82)
@@ -263,12 +377,27 @@ static void step(struct model *m)
 		return;
 	else if (what >= 77)
 		do_move(m, c);
-	else if (what >= 70)
+	else if (what >= 74)
+		do_held(m, c);
+	else if (what >= 73)
+		do_via(m, c);
+	else if (what >= 68)
 		do_fin(m, c);
 	else if (what >= 55)
 		do_io(m, c);
 	else
 		do_close(m, c);
+}
+
+static void check_held(struct model *m, uint32_t slot, const struct model_conn *mc)
+{
+	const struct conn *c = proctab_conn(m->pt, slot);
+	uint32_t pids[EVENT_MAX_HELD];
+	bool is_usual = mc->total == 1 && mc->pids[0] == pid_of(m, mc->holder);
+
+	check(m, proctab_held_by(m->pt, slot, pids, EVENT_MAX_HELD) == mc->total);
+	check(m, !memcmp(pids, mc->pids, mc->n_pids * sizeof(pids[0])));
+	check(m, c->is_unheld == !mc->total && c->is_shared == (mc->total && !is_usual));
 }
 
 /* The usage's list holds what the model says, in the order of arrival. */
@@ -287,6 +416,7 @@ static void check_list(struct model *m, const struct usage *u, int h, int p)
 		check(m, mc < m->conns + m->n && mc->holder == h && mc->peer == p);
 		check(m, mc->seq > seq);
 		check(m, c->fin_ns == mc->fin_ns && c->is_fd_only == mc->is_fd_only);
+		check_held(m, i, mc);
 		check(m, proctab_find_conn(m->pt, c->id) == i);
 		seq = mc->seq;
 		prev = i;
@@ -322,10 +452,10 @@ static void check_holder(struct model *m, int h)
 		const struct counts *k = &u->counts;
 		int p = proctab_peer(m->pt, u->peer)->endpoint.addr[3];
 
-		check(m, u->holder == slot && m->is_used[h][p]);
+		check(m, u->holder == slot && m->is_used[h][p] && u->via == m->via[h][p]);
 		check(m, !memcmp(k, &m->counts[h][p], sizeof(*k)));
-		check(m,
-		      k->opened + k->adopted + k->moved_in == k->closed + k->open + k->moved_out);
+		check(m, k->opened + k->adopted + k->moved_in ==
+				 k->closed + k->open + k->moved_out + m->missing[h][p]);
 		check_list(m, u, h, p);
 		add_counts(&sum, k);
 		i = u->next_of_holder;
@@ -353,10 +483,21 @@ static void check_peer(struct model *m, int p)
 		check(m, peer->open == open && peer->slots == slots && peer->n_usages == usages);
 }
 
+static void check_ledger(struct model *m)
+{
+	struct counts l;
+
+	proctab_ledger(m->pt, &l);
+	check(m, !memcmp(&l, &m->ledger, sizeof(l)));
+	check(m, proctab_refused(m->pt) == m->refused && ledger_lost(&l) == m->refused);
+	check(m, l.opened + l.adopted + l.moved_in == l.closed + l.open + l.moved_out + m->refused);
+}
+
 static void check_all(struct model *m)
 {
 	check(m, proctab_open(m->pt) == (uint64_t)m->n);
 	check(m, proctab_lost(m->pt) == m->lost);
+	check_ledger(m);
 	check(m, proctab_n_conns(m->pt) <= MAX_OPEN + 1);
 	for (int h = 0; h < N_HOLDERS; h++)
 		if (m->holder_ids[h])
@@ -365,22 +506,47 @@ static void check_all(struct model *m)
 		check_peer(m, p);
 }
 
+static void run_seed(uint64_t seed, uint64_t steps, uint32_t max_conns)
+{
+	const struct proctab_limits limits = {.max_conns = max_conns};
+	struct model *m = calloc(1, sizeof(*m));
+
+	print_message("seed %llu, %llu steps\n", (unsigned long long)seed,
+		      (unsigned long long)steps);
+	m->seed = seed;
+	m->rnd = seed * 0x9e3779b97f4a7c15ULL;
+	m->max_conns = max_conns;
+	m->pt = proctab_new(&limits);
+	for (m->step = 0; m->step < steps; m->step++) {
+		step(m);
+		check_ledger(m);
+		/* After each of the first, so that a failure names its event. */
+		if (m->step < 10000 || m->step % LOOK_EVERY == 0)
+			check_all(m);
+	}
+	check_all(m);
+	/* else the stream tested little */
+	check(m, !m->refused == !max_conns && m->fd_only_in_all && m->ledger.moved_in);
+	proctab_free(m->pt);
+	free(m);
+}
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+	const char *s = getenv(name);
+
+	return s && *s ? strtoull(s, NULL, 10) : otherwise;
+}
+
 static void the_table_is_the_model_after_every_event(void **state)
 {
-	(void)state;
-	for (uint64_t seed = 1; seed <= 2; seed++) {
-		struct model *m = calloc(1, sizeof(*m));
+	uint64_t steps = number_from("CONNLEAK_STEPS", STEPS);
+	uint64_t seed = number_from("CONNLEAK_SEED", 0);
 
-		m->seed = seed;
-		m->rnd = seed * 0x9e3779b97f4a7c15ULL;
-		m->pt = proctab_new(NULL);
-		for (m->step = 0; m->step < STEPS; m->step++) {
-			step(m);
-			check_all(m);
-		}
-		proctab_free(m->pt);
-		free(m);
-	}
+	(void)state;
+	run_seed(seed ? seed : 1, steps, 0);
+	/* A table that is full now and then: the ledger knows what it refused. */
+	run_seed(seed ? seed : 2, steps, FEW_CONNS);
 }
 
 /* 300,000 open at once: growth and the map at size, and every id is found again. */

@@ -88,6 +88,33 @@ static void at_80_columns_where_goes(void **state)
 		     "order-service (4711) leaks 7.6/min: 42 opened, 0 closed in 5m 00s, 40 idle\n");
 }
 
+static void what_could_not_be_counted_is_said(void **state)
+{
+	const struct top_text_options o = options(120);
+	struct world *w = *state;
+
+	w->e.drift = 2;
+	w->e.unheld = 1;
+	w->d.findings[1] = (struct finding){.kind = FINDING_BLIND, .reason = "3 events could not be kept, so counts are estimates"};
+	w->d.about[1] = SLOT_NONE;
+	w->d.n_findings = 2;
+	world_apply(w, (struct event){.kind = EV_LOST, .lost.events = 3});
+	world_apply(w, (struct event){.kind = EV_VIA, .conn = 80, .via = 3});
+	world_budgets(w);
+	assert_frame(w, &o,
+		     "connleak  app-node-07  13:35:12   4 processes, 91 connections to 2 servers   lost 3  drift 2  unheld 1  adopted 20\n"
+		     "10.0.4.12:5432  ███████████████████████████░░░░░░  79 of 97 usable   LEAKING 7.6/min   full in 2m 20s (1m 10s to 4m 30s)\n"
+		     "10.0.4.20:6432  █████░░░░░░░░░░░░░░░░░░░░░░░░░░░░  12 of 80\n"
+		     "\n"
+		     " PID COMMAND       WHERE             SERVER                            OPEN IDLE OPENED CLOSED LEAK/MIN OLDEST   STATE\n"
+		     "4711 order-service orders-7d9f-x2x   10.0.4.12:5432                      42   40     42      0      7.6 5m 00s   LEAK\n"
+		     "5002 import.py     cron.service      10.0.4.20:6432 -> pgbouncer (988)   12    0     12      0        - 48s      filling\n"
+		     "3120 billing       billing-5c-qq1    10.0.4.12:5432                      20   19      0      0        - >=2h 10m pool\n"
+		     " 988 pgbouncer     pgbouncer.service 10.0.4.12:5432                      17    3     17      0      0.0 41s      ok\n"
+		     "order-service (4711) leaks 7.6/min: 42 opened, 0 closed in 5m 00s, 40 idle\n"
+		     "blind: 3 events could not be kept, so counts are estimates\n");
+}
+
 /* clang-format on */
 
 static void ascii_holds_nothing_else(void **state)
@@ -159,7 +186,7 @@ static void without_a_budget_there_is_a_hint_once(void **state)
 static void with_nothing_open_the_ports_are_named(void **state)
 {
 	const struct top_text_options o = options(80);
-	struct top_model m = {.now_ns = 0, .wall_offset_ns = SAMPLE_WALL_NS};
+	struct top_model m = {.drift = -1, .now_ns = 0, .wall_offset_ns = SAMPLE_WALL_NS};
 	struct strbuf sb = {0};
 
 	(void)state;
@@ -206,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(at_120_columns_it_is_the_picture_of_the_design),
 		WORLD_TEST(at_80_columns_where_goes),
+		WORLD_TEST(what_could_not_be_counted_is_said),
 		WORLD_TEST(ascii_holds_nothing_else),
 		WORLD_TEST(every_width_fits),
 		WORLD_TEST(at_200_columns_nothing_is_stretched),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_translate.c - kernel records and passes, written by hand, to events
- * objects: collect/translate.o core/event.o core/endpoint.o core/holder_info.o core/idmap.o
+ * objects: collect/translate.o collect/translate_held.o core/event.o core/endpoint.o core/holder_info.o core/idmap.o
  * objects: core/slots.o
  */
 #include "t.h"
@@ -19,9 +19,12 @@
 struct kernel_side {
 	struct translator *t;
 	struct snapshot s;
-	unsigned identified, forgotten;
+	unsigned identified, watched, forgotten;
+	bool is_gone; /* a process that is to be watched has ended already */
 	struct counts counts;
+	uint64_t late_open;
 	bool has_counts;
+	bool has_untold; /* a holder of whom no record was seen */
 	int64_t exit_ns;
 };
 
@@ -34,6 +37,15 @@ static void identify(void *arg, const struct cl_holder_key *key, struct holder_i
 	assert_int_equal(key->tgid, info->pid);
 	snprintf(info->comm, sizeof(info->comm), "app");
 	k->identified++;
+}
+
+static bool watch(void *arg, const struct cl_holder_key *key)
+{
+	struct kernel_side *k = arg;
+
+	(void)key;
+	k->watched++;
+	return !k->is_gone;
 }
 
 static void forget(void *arg, const struct cl_holder_key *key)
@@ -55,10 +67,45 @@ static bool counts_of(void *arg, const struct cl_holder_key *key, struct counts 
 	return k->has_counts;
 }
 
+static bool next_holder(void *arg, const struct cl_holder_key *key, struct cl_holder_key *ret)
+{
+	struct kernel_side *k = arg;
+
+	if (key || !k->has_untold)
+		return false;
+	*ret = app;
+	return true;
+}
+
+static void opened(struct kernel_side *k, uint64_t id, int64_t t_ns)
+{
+	struct cl_rec_open r = {
+		.head = {.kind = CL_REC_OPEN, .tid = 7, .t_ns = (uint64_t)t_ns, .holder = app},
+		.id = id,
+		.family = AF_INET,
+		.laddr = {10, 0, 0, 1},
+		.raddr = {10, 0, 0, 2},
+		.lport = 40000,
+		.rport = 5432};
+
+	assert_int_equal(translator_record(k->t, &r.head, sizeof(r)), 0);
+}
+
+/* What the kernel records between the reading of its counters and the end of the tick. */
+static void drain(void *arg)
+{
+	struct kernel_side *k = arg;
+
+	if (k->late_open)
+		opened(k, k->late_open, S(13));
+	k->late_open = 0;
+}
+
 static int setup(void **state)
 {
 	struct kernel_side *k = calloc(1, sizeof(*k));
-	const struct translate_ops ops = {identify, forget, counts_of, k};
+	const struct translate_ops ops = {identify,    watch, forget, counts_of,
+					  next_holder, drain, k};
 
 	k->exit_ns = T_NEVER;
 	k->t = translator_new(4 * NS_PER_MS, &ops);
@@ -74,20 +121,6 @@ static int teardown(void **state)
 	snapshot_release(&k->s);
 	free(k);
 	return 0;
-}
-
-static void opened(struct kernel_side *k, uint64_t id, int64_t t_ns)
-{
-	struct cl_rec_open r = {
-		.head = {.kind = CL_REC_OPEN, .tid = 7, .t_ns = (uint64_t)t_ns, .holder = app},
-		.id = id,
-		.family = AF_INET,
-		.laddr = {10, 0, 0, 1},
-		.raddr = {10, 0, 0, 2},
-		.lport = 40000,
-		.rport = 5432};
-
-	assert_int_equal(translator_record(k->t, &r.head, sizeof(r)), 0);
 }
 
 static void ended(struct kernel_side *k, uint32_t kind, uint64_t id, int64_t t_ns, uint32_t how)
@@ -293,13 +326,46 @@ static void after_a_loss_the_kernels_counters_hold_less_what_waits(void **state)
 	k->has_counts = true;
 	k->counts = (struct counts){.opened = 100, .closed = 98, .open = 2};
 	p.lost[LOST_RING] = 50;
-	opened(k, 2, S(13));
+	k->late_open = 2;
 	snapshot_clear(&k->s);
 	assert_int_equal(translator_tick(k->t, &p, &k->s), 0);
 	assert_int_equal(find(k, EV_LOST)->lost.events, 50);
 	assert_int_equal(find(k, EV_LOST)->lost.where, LOST_RING);
 	assert_int_equal(find(k, EV_COUNT)->count.opened, 99);
 	assert_int_equal(find(k, EV_COUNT)->count.closed, 98);
+	assert_int_equal(find(k, EV_COUNT)->count.open, 1);
+}
+
+static void a_holder_whose_records_were_all_lost_is_counted(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct pass p = {.now_ns = S(12), .pass_ns = S(12), .lost = {9}};
+
+	tick(k, S(10), NULL, 0);
+	k->has_untold = k->has_counts = true;
+	k->exit_ns = S(11);
+	k->counts = (struct counts){.opened = 5, .closed = 5};
+	snapshot_clear(&k->s);
+	assert_int_equal(translator_tick(k->t, &p, &k->s), 0);
+	assert_int_equal(find(k, EV_COUNT)->count.opened, 5);
+	assert_non_null(find(k, EV_EXIT));
+	assert_int_equal(k->forgotten, 1);
+	for (size_t i = 1; i < k->s.n_events; i++)
+		assert_true(k->s.events[i - 1].t_ns <= k->s.events[i].t_ns);
+}
+
+static void after_making_up_the_counters_are_told(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct cl_sock open = sock(1, S(9), HELD);
+
+	k->has_counts = true;
+	k->counts = (struct counts){.opened = 1};
+	tick(k, S(10), &open, 1);
+	tick(k, S(11), &open, 1);
+	assert_non_null(find(k, EV_OPEN));
+	/* the opening was made up, and the kernel had counted it */
+	assert_int_equal(find(k, EV_COUNT)->count.opened, 1);
 	assert_int_equal(find(k, EV_COUNT)->count.open, 1);
 }
 
@@ -338,6 +404,221 @@ static void a_dead_holder_is_forgotten_when_nothing_of_it_is_open(void **state)
 	assert_int_equal(k->forgotten, 1);
 }
 
+/* --- walks over descriptors --- */
+
+static const struct cl_holder_key child = {.tgid = 4712, .start_ns = 2000};
+
+static struct cl_held by(const struct cl_holder_key *holder, uint64_t id)
+{
+	return (struct cl_held){.id = id, .holder = *holder};
+}
+
+static void walk(struct kernel_side *k, int64_t now_ns, const struct cl_sock *s,
+		 const struct cl_held *held, uint32_t n_held)
+{
+	const struct pass p = {.now_ns = now_ns,
+			       .walk_ns = now_ns,
+			       .pass_ns = now_ns,
+			       .socks = s,
+			       .n = s != NULL,
+			       .has_walk = true,
+			       .held = held,
+			       .n_held = n_held};
+
+	snapshot_clear(&k->s);
+	assert_int_equal(translator_tick(k->t, &p, &k->s), 0);
+}
+
+static void several_holders_are_told_once_and_when_they_change(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct cl_sock s = sock(1, S(9), HELD);
+	/* the walk goes by pid; what is told goes by age */
+	const struct cl_held two[] = {by(&child, 1), by(&app, 1), by(&app, 1)};
+
+	opened(k, 1, S(9));
+	walk(k, S(10), &s, &two[1], 1);
+	assert_null(find(k, EV_HELD));
+	walk(k, S(11), &s, two, 3);
+	assert_int_equal(find(k, EV_HELD)->held.total, 2);
+	assert_int_equal(find(k, EV_HELD)->held.pids[0], app.tgid);
+	assert_int_equal(find(k, EV_HELD)->held.pids[1], child.tgid);
+	assert_null(find(k, EV_MOVE));
+	walk(k, S(12), &s, two, 3);
+	assert_null(find(k, EV_HELD));
+	walk(k, S(13), &s, &two[1], 1);
+	assert_int_equal(find(k, EV_HELD)->held.total, 1);
+}
+
+static void what_its_holder_let_go_moves_and_is_counted_there(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct cl_sock s = sock(1, S(9), HELD);
+	const struct cl_held one = by(&child, 1);
+	const struct pass lossy = {.now_ns = S(13), .pass_ns = S(13), .lost = {1}};
+
+	opened(k, 1, S(9));
+	tick(k, S(10), &s, 1);
+	walk(k, S(11), &s, &one, 1);
+	assert_int_equal(find(k, EV_MOVE)->holder, 2);
+	assert_int_equal(k->watched, 1);
+	assert_null(find(k, EV_EXIT));
+	/* the kernel counts the close for who opened it */
+	ended(k, CL_REC_SLOT_END, 1, S(12), CL_HOW_APP);
+	k->has_counts = true;
+	k->counts = (struct counts){.opened = 1, .closed = 1};
+	snapshot_clear(&k->s);
+	assert_int_equal(translator_tick(k->t, &lossy, &k->s), 0);
+	assert_non_null(find(k, EV_CLOSE));
+	assert_int_equal(find(k, EV_COUNT)->holder, 1);
+	assert_int_equal(find(k, EV_COUNT)->count.moved_out, 1);
+	assert_int_equal(find(k, EV_COUNT)->count.closed, 0);
+	assert_int_equal(find(k, EV_COUNT)->count.open, 0);
+}
+
+static void a_keeper_that_is_gone_already_has_exited(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct cl_sock s = sock(1, S(9), HELD);
+	const struct cl_held one = by(&child, 1);
+
+	k->is_gone = true;
+	opened(k, 1, S(9));
+	tick(k, S(10), &s, 1);
+	walk(k, S(11), &s, &one, 1);
+	assert_int_equal(find(k, EV_EXIT)->holder, 2);
+}
+
+static void what_nobody_holds_in_two_walks_is_unheld(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct cl_sock s = sock(1, S(9), HELD);
+	const struct cl_held one = by(&app, 1);
+
+	opened(k, 1, S(9));
+	walk(k, S(10), &s, NULL, 0);
+	assert_null(find(k, EV_HELD));
+	walk(k, S(11), &s, NULL, 0);
+	assert_int_equal(find(k, EV_HELD)->held.total, 0);
+	assert_int_equal(k->s.unheld, 1);
+	assert_int_equal(k->s.drift, 0);
+	walk(k, S(12), &s, NULL, 0);
+	assert_null(find(k, EV_HELD));
+	walk(k, S(13), &s, &one, 1);
+	assert_int_equal(find(k, EV_HELD)->held.total, 1);
+	assert_int_equal(k->s.unheld, 0);
+}
+
+static void what_opened_during_the_walk_is_not_unheld(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct cl_sock s = sock(1, S(10), HELD);
+
+	opened(k, 1, S(10));
+	walk(k, S(10), &s, NULL, 0);
+	walk(k, S(10), &s, NULL, 0);
+	assert_null(find(k, EV_HELD));
+}
+
+static void where_it_ends_is_told(void **state)
+{
+	struct kernel_side *k = *state;
+	struct cl_sock s[2] = {sock(1, S(9), HELD), sock(2, S(9), HELD)};
+	struct cl_held held[] = {by(&app, 1), by(&child, 2), by(&child, 0)};
+	struct pass p = {.now_ns = S(10),
+			 .walk_ns = S(10),
+			 .pass_ns = S(10),
+			 .socks = s,
+			 .n = 2,
+			 .has_walk = true,
+			 .held = held,
+			 .n_held = 3};
+	struct cl_rec_open r = {
+		.head = {.kind = CL_REC_OPEN, .t_ns = (uint64_t)S(9), .holder = child},
+		.id = 2,
+		.family = AF_INET,
+		.rport = 5432};
+
+	/* the pooler accepted, from an IPv6 socket, what the application opened */
+	s[0].laddr[3] = 7;
+	s[0].netns = s[1].netns = held[2].netns = 99;
+	held[2].family = 6;
+	held[2].raddr[10] = held[2].raddr[11] = 0xff;
+	held[2].raddr[15] = 7;
+	held[2].rport = s[0].lport;
+	s[1].lport = 40001;
+	opened(k, 1, S(9));
+	assert_int_equal(translator_record(k->t, &r.head, sizeof(r)), 0);
+	assert_int_equal(translator_tick(k->t, &p, &k->s), 0);
+	assert_int_equal(find(k, EV_VIA)->conn, 1);
+	assert_int_equal(find(k, EV_VIA)->via, 2);
+	/* the same addresses in another network namespace are somebody else's */
+	held[2].netns = 98;
+	p.now_ns = p.walk_ns = p.pass_ns = S(11);
+	snapshot_clear(&k->s);
+	assert_int_equal(translator_tick(k->t, &p, &k->s), 0);
+	assert_int_equal(find(k, EV_VIA)->via, 0);
+}
+
+static void drift_takes_two_walks(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct cl_held one = by(&app, 77);
+
+	tick(k, S(9), NULL, 0);
+	assert_int_equal(k->s.drift, -1);
+	walk(k, S(10), NULL, &one, 1);
+	assert_int_equal(k->s.drift, 0);
+	walk(k, S(11), NULL, &one, 1);
+	assert_int_equal(k->s.drift, 1);
+	tick(k, S(12), NULL, 0);
+	assert_int_equal(k->s.drift, 1);
+	walk(k, S(13), NULL, NULL, 0);
+	assert_int_equal(k->s.drift, 0);
+}
+
+static void failed(struct kernel_side *k, int64_t t_ns)
+{
+	ended(k, CL_REC_FAIL, 9, t_ns, CL_HOW_NONE);
+}
+
+static void a_connect_that_outlives_its_process_leaves_nothing_behind(void **state)
+{
+	struct kernel_side *k = *state;
+
+	/* the exit comes before the failure that it causes; in one tick ... */
+	k->has_counts = true;
+	exited(k, S(9));
+	failed(k, S(9) + 1);
+	tick(k, S(10), NULL, 0);
+	assert_non_null(find(k, EV_EXIT));
+	assert_non_null(find(k, EV_FAIL));
+	assert_int_equal(k->forgotten, 1);
+	/* ... and in two */
+	exited(k, S(11));
+	tick(k, S(12), NULL, 0);
+	k->has_counts = false;
+	failed(k, S(13));
+	tick(k, S(14), NULL, 0);
+	assert_int_equal(k->s.n_events, 1);
+}
+
+static void what_an_array_left_out_is_not_gone(void **state)
+{
+	struct kernel_side *k = *state;
+	const struct cl_sock open = sock(1, S(9), HELD);
+	struct pass p = {.socks = &open, .n_missed = 1};
+
+	opened(k, 1, S(9));
+	tick(k, S(10), &open, 1);
+	for (int i = 11; i < 15; i++) {
+		p.now_ns = p.pass_ns = S(i);
+		snapshot_clear(&k->s);
+		assert_int_equal(translator_tick(k->t, &p, &k->s), 0);
+		assert_null(find(k, EV_CLOSE));
+	}
+}
+
 static void unknown_and_short_records_are_refused(void **state)
 {
 	struct kernel_side *k = *state;
@@ -365,8 +646,19 @@ int main(void)
 		TRANSLATE_TEST(adopted_ones_bring_their_bytes),
 		TRANSLATE_TEST(an_age_from_a_wrapped_counter_is_not_measured),
 		TRANSLATE_TEST(after_a_loss_the_kernels_counters_hold_less_what_waits),
+		TRANSLATE_TEST(a_holder_whose_records_were_all_lost_is_counted),
+		TRANSLATE_TEST(after_making_up_the_counters_are_told),
 		TRANSLATE_TEST(a_lost_exit_is_told_by_the_counters),
 		TRANSLATE_TEST(a_dead_holder_is_forgotten_when_nothing_of_it_is_open),
+		TRANSLATE_TEST(several_holders_are_told_once_and_when_they_change),
+		TRANSLATE_TEST(what_its_holder_let_go_moves_and_is_counted_there),
+		TRANSLATE_TEST(a_keeper_that_is_gone_already_has_exited),
+		TRANSLATE_TEST(what_nobody_holds_in_two_walks_is_unheld),
+		TRANSLATE_TEST(what_opened_during_the_walk_is_not_unheld),
+		TRANSLATE_TEST(where_it_ends_is_told),
+		TRANSLATE_TEST(drift_takes_two_walks),
+		TRANSLATE_TEST(a_connect_that_outlives_its_process_leaves_nothing_behind),
+		TRANSLATE_TEST(what_an_array_left_out_is_not_gone),
 		TRANSLATE_TEST(unknown_and_short_records_are_refused),
 	};
 

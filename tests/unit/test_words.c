@@ -50,6 +50,26 @@ static void a_leak_reads_as_in_the_contract(void **state)
 					     "closed in 5m 00s, 40 idle");
 }
 
+static void where_it_ends_and_what_it_follows_from_is_said(void **state)
+{
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+
+	f.limit = -1;
+	f.via_pid = 988;
+	strcpy(f.via_comm, "pgbouncer");
+	f.moved_in = 8;
+	strcpy(f.downstream_of, "00000000000000aa");
+	words_finding(*state, &f);
+	assert_text(
+		(struct strbuf *)*state,
+		"LEAK  order-service (pid 4711, v2.3.9, container 9c1d) -> 10.0.4.12:5432 via "
+		"pgbouncer (pid 988)\n"
+		"      opened 42, closed 0, 8 taken over from another process in 5m 00s: 7.6/min "
+		"leaking (5.6 to 10), 40 idle\n"
+		"      it holds what its clients leak: finding 00000000000000aa\n");
+}
+
 static void what_is_not_known_is_left_out(void **state)
 {
 	struct holder_info info = {.pid = 7, .uid = -1, .comm = "x"};
@@ -320,6 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_leak_reads_as_in_the_contract),
+		cmocka_unit_test(where_it_ends_and_what_it_follows_from_is_said),
 		cmocka_unit_test(what_is_not_known_is_left_out),
 		cmocka_unit_test(the_other_kinds_say_what_they_are),
 		cmocka_unit_test(a_holder_is_named_by_what_is_known),

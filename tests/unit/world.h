@@ -89,6 +89,7 @@ static inline int world_setup(void **state)
 	assert_non_null(w);
 	w->e.table = proctab_new(NULL);
 	w->e.detector = &w->d;
+	w->e.drift = w->e.unheld = -1;
 	w->e.now_ns = 300 * NS_PER_S;
 	w->e.wall_offset_ns = SAMPLE_WALL_NS;
 	w->orders = sample_info();

@@ -20,6 +20,7 @@ enum { KEY_FOR = OPTIONS_OWN_KEY, KEY_DETECT, KEY_CONFIDENCE, KEY_FULL, KEY_INCO
 
 /* How long a named target may have no process before the watch gives up on it. */
 #define GONE_AFTER_NS (10 * NS_PER_S)
+#define SEARCH_NS     (5 * NS_PER_S) /* it walks all of /proc */
 #define PROGRESS_NS   (60 * NS_PER_S)
 
 struct canary_options {
@@ -41,8 +42,9 @@ struct watch {
 	int64_t start_ns;
 	int64_t last_progress_ns;
 	int64_t gone_since_ns; /* T_NEVER: a process of the target lives */
-	bool is_terminal;      /* stderr: one line moves */
-	bool has_line;	       /* ... and stands there */
+	int64_t next_search_ns;
+	bool is_terminal; /* stderr: one line moves */
+	bool has_line;	  /* ... and stands there */
 };
 
 static const struct argp_option own_options[] = {
@@ -116,6 +118,15 @@ static bool is_target(const struct holder *h, const struct peer *p, void *arg)
 	return session_shows(arg, h, &p->endpoint);
 }
 
+static void say_no_user(const char *as_user)
+{
+	const char *sudo_user = getenv("SUDO_USER"), *user = as_user ? as_user : sudo_user;
+	char name[256];
+
+	text_clean(name, sizeof(name), user ? user : "", user ? strlen(user) : 0);
+	fprintf(stderr, "connleak: %s %s: no such user\n", as_user ? "--as" : "SUDO_USER", name);
+}
+
 static int start_program(struct watch *w)
 {
 	char *const *argv = w->options->program;
@@ -129,7 +140,7 @@ static int start_program(struct watch *w)
 		return 0;
 	text_clean(name, sizeof(name), argv[0], strlen(argv[0]));
 	if (err == -ESRCH)
-		fprintf(stderr, "connleak: --as: no such user\n");
+		say_no_user(w->options->as_user);
 	else
 		fprintf(stderr, "connleak: cannot start %s: %s\n", name, strerror(-err));
 	return EXIT_USAGE;
@@ -179,6 +190,9 @@ static bool is_target_gone(struct watch *w)
 			return false;
 		}
 	}
+	if (now_ns < w->next_search_ns)
+		return false;
+	w->next_search_ns = now_ns + SEARCH_NS;
 	if (!target_find(&o->target, &pid)) {
 		w->gone_since_ns = T_NEVER;
 		return false;
@@ -380,10 +394,16 @@ int cmd_canary(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	options_parse(&argp, argc, argv, ARGP_IN_ORDER, &o);
+	if (o.as_user && !o.program) {
+		fprintf(stderr, "connleak: --as: for a program that canary starts (-- PROGRAM)\n");
+		return EXIT_USAGE;
+	}
 	w.is_terminal = isatty(STDERR_FILENO);
-	if (o.program) {
-		o.options.target.is_descendants = true;
-		program_prepare();
+	o.options.target.is_descendants = o.program != NULL;
+	err = o.program ? program_prepare() : 0;
+	if (err) {
+		fprintf(stderr, "connleak: cannot follow a program: %s\n", strerror(-err));
+		return EXIT_FAILED;
 	}
 	err = run_canary(&w, &o);
 	program_stop(&w.program);

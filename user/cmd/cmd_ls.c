@@ -63,11 +63,7 @@ static int print_json(const struct session *s, const struct ls_options *o)
 	if (ls_select(pt, o, &slots, &n))
 		return EXIT_FAILED;
 	for (size_t i = 0; i < n && !err; i++) {
-		const struct conn *c = proctab_conn(pt, slots[i]);
-		const struct usage *u = proctab_usage(pt, c->usage);
-		char *line =
-			json_connection(&s->json, s->engine.now_ns, proctab_holder(pt, u->holder),
-					proctab_peer(pt, u->peer), c);
+		char *line = json_connection(&s->json, s->engine.now_ns, pt, slots[i]);
 
 		err = line ? session_print_line(line) : EXIT_FAILED;
 		free(line);

@@ -158,6 +158,17 @@ static enum next on_wake(struct top *top, const struct top_model *m, enum wake w
 	return key == TOP_KEY_REDRAW ? NEXT_DRAW : NEXT_WAIT;
 }
 
+/* What goes wrong must be said where it stays to be read: on the terminal that comes back. */
+static int look_behind_screen(struct top *top)
+{
+	int err = session_try_look(&top->session);
+
+	if (!err)
+		return 0;
+	top_view_close(&top->view);
+	return session_fail_look(err);
+}
+
 /* A paused view stands still until a key is pressed; the watch goes on behind it. */
 static int run_view(struct top *top)
 {
@@ -185,7 +196,7 @@ static int run_view(struct top *top)
 		/* a model borrows from the table, which a look changes; keys change its order */
 		top_model_release(&m);
 		if (next == NEXT_LOOK)
-			err = session_look(&top->session);
+			err = look_behind_screen(top);
 		if (err)
 			return err;
 		err = build(top, &m);

@@ -36,10 +36,13 @@ static const struct table_column columns[COL_MAX] = {
 	[COL_RECV] = {"RECV", .is_right = true, .keep = 2},
 };
 
+#define SHOWN_PIDS 3
+
 struct found {
 	const struct conn *conn;
 	const struct holder *holder;
 	const struct peer *peer;
+	const struct holder *via; /* NULL: not known */
 	uint32_t slot;
 };
 
@@ -53,6 +56,7 @@ static bool look_up(const struct proctab *pt, uint32_t slot, struct found *ret)
 	ret->conn = c;
 	ret->holder = proctab_holder(pt, u->holder);
 	ret->peer = proctab_peer(pt, u->peer);
+	ret->via = proctab_via(pt, u);
 	ret->slot = slot;
 	return ret->holder && ret->peer;
 }
@@ -156,22 +160,38 @@ static void bytes_cell(struct table *t, const struct conn *c, uint64_t n)
 	table_cell(t, c->has_io ? text_bytes(n, buf) : "-");
 }
 
-static void add_row(struct table *t, const struct found *f, int64_t now_ns)
+/* "4711"; of a shared one "4711,4712", with how many more there are; "-": in nobody's hands. */
+static void pids_cell(struct table *t, const struct proctab *pt, uint32_t slot)
 {
-	char address[ENDPOINT_STRLEN], span[TEXT_DURATION_LEN], cell[TEXT_DURATION_LEN + 4];
+	uint32_t pids[SHOWN_PIDS], total = proctab_held_by(pt, slot, pids, SHOWN_PIDS);
+	uint32_t n = total < SHOWN_PIDS ? total : SHOWN_PIDS;
+	char cell[SHOWN_PIDS * 12 + 16] = "-";
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		at += (size_t)snprintf(cell + at, sizeof(cell) - at, "%s%" PRIu32, i ? "," : "",
+				       pids[i]);
+	if (total > n)
+		snprintf(cell + at, sizeof(cell) - at, "+%" PRIu32, total - n);
+	table_cell(t, cell);
+}
+
+static void add_row(struct table *t, const struct proctab *pt, const struct found *f,
+		    int64_t now_ns)
+{
+	char server[WORDS_SERVER_LEN], span[TEXT_DURATION_LEN], cell[TEXT_DURATION_LEN + 4];
 	const struct conn *c = f->conn;
 
-	snprintf(cell, sizeof(cell), "%" PRIu32, f->holder->info.pid);
-	table_cell(t, cell);
+	pids_cell(t, pt, f->slot);
 	table_cell(t, words_name(&f->holder->info));
-	table_cell(t, endpoint_format(&f->peer->endpoint, address));
+	table_cell(t, words_server(&f->peer->endpoint, f->via, server));
 	snprintf(cell, sizeof(cell), "%u", c->local.port);
 	table_cell(t, cell);
 	snprintf(cell, sizeof(cell), "%s%s", c->adopted ? ">=" : "",
 		 text_duration(now_ns - conn_open_since_ns(c), span));
 	table_cell(t, cell);
 	table_cell(t, c->has_io ? text_duration(now_ns - conn_last_io_ns(c), span) : "-");
-	table_cell(t, words_conn_state(c->fin_ns, c->fin_how));
+	table_cell(t, c->is_unheld ? "UNHELD" : words_conn_state(c->fin_ns, c->fin_how));
 	bytes_cell(t, c, c->tx);
 	bytes_cell(t, c, c->rx);
 }
@@ -209,6 +229,19 @@ static void add_sum(struct strbuf *sb, size_t n, const char *one, const char *ma
 	strbuf_printf(sb, "%s %s", text_count(n, buf), n == 1 ? one : many);
 }
 
+/* Says what the word means where it is seen, which is rarely. */
+static void add_unheld(struct strbuf *sb, const struct found *found, size_t n)
+{
+	size_t unheld = 0;
+
+	for (size_t i = 0; i < n; i++)
+		unheld += found[i].conn->is_unheld;
+	if (!unheld)
+		return;
+	add_sum(sb, unheld, "is", "are");
+	strbuf_puts(sb, " UNHELD: in no process's descriptors; COMMAND had it last\n");
+}
+
 int ls_text(struct strbuf *sb, const struct proctab *pt, const struct ls_options *o)
 {
 	struct found *found = NULL;
@@ -228,7 +261,7 @@ int ls_text(struct strbuf *sb, const struct proctab *pt, const struct ls_options
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++)
-		add_row(&t, &found[i], o->now_ns);
+		add_row(&t, pt, &found[i], o->now_ns);
 	err = table_print(&t, sb, o->width, o->is_ascii);
 	add_sum(sb, n, "connection", "connections");
 	strbuf_puts(sb, ", ");
@@ -236,6 +269,7 @@ int ls_text(struct strbuf *sb, const struct proctab *pt, const struct ls_options
 	strbuf_puts(sb, ", ");
 	add_sum(sb, count_distinct(found, n, by_peer), "server", "servers");
 	strbuf_puts(sb, "\n");
+	add_unheld(sb, found, n);
 	err = err ? err : sb->err;
 out:
 	table_release(&t);

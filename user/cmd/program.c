@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -17,6 +18,9 @@
 
 int program_prepare(void)
 {
+	/* a caller that ignores it would hide the program's end */
+	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
+		return -errno;
 	return prctl(PR_SET_CHILD_SUBREAPER, 1) ? -errno : 0;
 }
 
@@ -31,10 +35,10 @@ static int find_user(const char *name, struct passwd **ret)
 		*ret = NULL;
 		return 0;
 	}
-	errno = 0;
 	user = getpwnam(name);
+	/* "not found" has many errnos */
 	if (!user)
-		return errno ? -errno : -ESRCH;
+		return -ESRCH;
 	*ret = user;
 	return 0;
 }
@@ -59,8 +63,11 @@ static void run(char *const argv[], const struct passwd *user, int report)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
 	setpgid(0, 0);
 	err = dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ? -errno : become(user);
+	/* after become(), which would undo it: nobody else ends what a killed connleak has started */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (!err) {
 		execvp(argv[0], argv);
 		err = -errno;
@@ -120,11 +127,32 @@ void program_reap(struct program *p)
 		p->is_gone = true;
 }
 
-static bool wait_gone(struct program *p)
+/* Those that are ours by now: the program, and orphans of it, each of which comes to us. */
+static void signal_children(int signal)
+{
+	char path[64];
+	long child;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)gettid());
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	while (fscanf(f, "%ld", &child) == 1) {
+		kill((pid_t)child, signal);
+		/* one that is stopped would never hear of it */
+		kill((pid_t)child, SIGCONT);
+	}
+	fclose(f);
+}
+
+static bool wait_gone(struct program *p, int signal)
 {
 	const struct timespec step = {.tv_nsec = STOP_STEP_NS};
 
 	for (int i = 0; i < STOP_STEPS && !p->is_gone; i++) {
+		/* orphans arrive as their parents end */
+		signal_children(signal);
 		nanosleep(&step, NULL);
 		program_reap(p);
 	}
@@ -133,14 +161,16 @@ static bool wait_gone(struct program *p)
 
 void program_stop(struct program *p)
 {
-	if (!p->pid || p->is_gone)
+	if (!p->pid || p->is_gone || p->is_stopped)
 		return;
+	p->is_stopped = true;
 	program_reap(p);
-	if (p->is_gone)
+	/* its group bears its number only while it has not been collected */
+	if (!p->is_reaped)
+		kill(-p->pid, SIGTERM);
+	if (wait_gone(p, SIGTERM))
 		return;
-	kill(-p->pid, SIGTERM);
-	if (!wait_gone(p)) {
+	if (!p->is_reaped)
 		kill(-p->pid, SIGKILL);
-		wait_gone(p);
-	}
+	wait_gone(p, SIGKILL);
 }

@@ -14,9 +14,10 @@
 struct program {
 	pid_t pid; /* 0: none was started */
 	bool is_reaped;
-	bool is_gone; /* it and all its descendants */
-	int status;   /* exit status; -1: none yet, or ended by a signal */
-	int signal;   /* that ended it; -1: none */
+	bool is_gone;	 /* it and all its descendants */
+	bool is_stopped; /* was asked to end */
+	int status;	 /* exit status; -1: none yet, or ended by a signal */
+	int signal;	 /* that ended it; -1: none */
 };
 
 /* Makes this process the reaper of orphans below it. Returns 0 or a negative errno. */
@@ -35,7 +36,7 @@ int program_start(struct program *p, char *const argv[], const char *user);
 /* Collects what has ended. Call it at each SIGCHLD. */
 void program_reap(struct program *p);
 
-/* Asks what is left to end, waits up to 5 s for it, then kills it. */
+/* Asks it and its descendants to end, waits up to 5 s, then kills them. Once is enough. */
 void program_stop(struct program *p);
 
 #endif

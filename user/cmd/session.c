@@ -16,6 +16,8 @@
 #include "../collect/source_bpf.h"
 #include "../core/text.h"
 
+#define TARGET_POLL_MS 250
+
 static int fail(int exit_code, const char *what)
 {
 	fprintf(stderr, "connleak: %s\n", what);
@@ -27,10 +29,31 @@ static int out_of_memory(void)
 	return fail(EXIT_FAILED, "out of memory");
 }
 
-/* Waits for the target as long as the options allow. */
-static int await_target(struct options *o)
+static int read_signal(struct session *s)
 {
-	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+	struct signalfd_siginfo info;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	return (int)info.ssi_signo;
+}
+
+/* Does a signal ask to end, within this time? */
+static bool is_interrupted(struct session *s, int timeout_ms)
+{
+	struct pollfd fd = {.fd = s->signal_fd, .events = POLLIN};
+	int signal;
+
+	if (poll(&fd, 1, timeout_ms) <= 0)
+		return false;
+	signal = read_signal(s);
+	return signal && signal != SIGCHLD;
+}
+
+/* Waits for the target as long as the options allow. */
+static int await_target(struct session *s)
+{
+	struct options *o = s->options;
 	int64_t give_up_ns = o->wait_ns == INT64_MAX ? INT64_MAX : source_bpf_now_ns() + o->wait_ns;
 	char what[256], text[320];
 	const char *name;
@@ -41,7 +64,8 @@ static int await_target(struct options *o)
 		return 0;
 	while ((err = target_find(&o->target, &pid)) == -ESRCH && o->wait_ns &&
 	       source_bpf_now_ns() < give_up_ns)
-		nanosleep(&pause, NULL);
+		if (is_interrupted(s, TARGET_POLL_MS))
+			return fail(EXIT_CANNOT, "interrupted before the target appeared");
 	if (!err)
 		return 0;
 	target_describe(&o->target, what, sizeof(what));
@@ -57,6 +81,13 @@ static int await_target(struct options *o)
 	return fail(EXIT_CANNOT, text);
 }
 
+static bool is_ignored(int signal)
+{
+	struct sigaction now;
+
+	return !sigaction(signal, NULL, &now) && now.sa_handler == SIG_IGN;
+}
+
 static int open_signals(struct session *s)
 {
 	sigset_t set;
@@ -64,8 +95,10 @@ static int open_signals(struct session *s)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
+	/* nohup means it */
+	if (!is_ignored(SIGHUP))
+		sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -128,13 +161,13 @@ int session_open(struct session *s, struct options *o, const struct session_want
 	/* nobody should wait for a target that could not be watched */
 	if (kernel_probe_basics(why, sizeof(why)))
 		return fail(EXIT_CANNOT, why);
-	err = await_target(o);
+	if (open_signals(s))
+		return fail(EXIT_FAILED, "cannot read signals");
+	err = await_target(s);
 	if (!err)
 		err = open_source(s, w);
 	if (err)
 		return err;
-	if (open_signals(s))
-		return fail(EXIT_FAILED, "cannot read signals");
 	if (engine_init(&s->engine, NULL, &params))
 		return out_of_memory();
 	err = apply_budgets(s);
@@ -151,19 +184,16 @@ void session_close(struct session *s)
 	s->signal_fd = -1;
 }
 
-int session_look(struct session *s)
+int session_try_look(struct session *s)
 {
-	char text[128];
 	int err;
 
 	snapshot_clear(&s->snapshot);
 	err = s->source.ops->next(s->source.arg, &s->snapshot);
 	if (err > 0)
 		err = engine_step(&s->engine, &s->snapshot);
-	if (err) {
-		snprintf(text, sizeof(text), "cannot read the kernel's tables: %s", strerror(-err));
-		return fail(EXIT_FAILED, text);
-	}
+	if (err)
+		return err;
 	s->json.wall_offset_ns = s->snapshot.wall_offset_ns;
 	s->next_tick_ns += s->source.interval_ns;
 	/* a machine that stood still is looked at once, not once for each missed tick */
@@ -172,13 +202,19 @@ int session_look(struct session *s)
 	return 0;
 }
 
-static int read_signal(struct session *s)
+int session_fail_look(int err)
 {
-	struct signalfd_siginfo info;
+	char text[128];
 
-	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
-		return 0;
-	return (int)info.ssi_signo;
+	snprintf(text, sizeof(text), "cannot read the kernel's tables: %s", strerror(-err));
+	return fail(EXIT_FAILED, text);
+}
+
+int session_look(struct session *s)
+{
+	int err = session_try_look(s);
+
+	return err ? session_fail_look(err) : 0;
 }
 
 enum wake session_wait(struct session *s, int input_fd, int *ret_signal)
@@ -217,16 +253,15 @@ bool session_shows(const struct options *o, const struct holder *h, const struct
 	return target_matches(&o->target, &h->info) && options_wants_peer(o, peer);
 }
 
+/* What failed is said once, when the program ends and finds stdout in error: main.c. */
 int session_print(const char *text)
 {
-	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
-		return 0;
-	return fail(EXIT_FAILED, "cannot write to stdout");
+	return fputs(text, stdout) >= 0 && fflush(stdout) == 0 ? 0 : EXIT_FAILED;
 }
 
 int session_print_line(const char *text)
 {
 	if (fputs(text, stdout) >= 0 && fputc('\n', stdout) >= 0 && fflush(stdout) == 0)
 		return 0;
-	return fail(EXIT_FAILED, "cannot write to stdout");
+	return EXIT_FAILED;
 }

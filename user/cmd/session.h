@@ -42,6 +42,9 @@ void session_close(struct session *s);
 
 /* One look: a snapshot through table and detector. Returns 0 or an exit code, after a message. */
 int session_look(struct session *s);
+/* The same in two steps, where the message has to wait: a negative errno, then its message. */
+int session_try_look(struct session *s);
+int session_fail_look(int err);
 
 /*
  * session_wait - until the next tick, a signal, a child's end, or input on @input_fd (-1: none)
@@ -52,7 +55,7 @@ enum wake session_wait(struct session *s, int input_fd, int *ret_signal);
 /* May a finding or row about @h to @peer be shown? The options' target and peers say. */
 bool session_shows(const struct options *o, const struct holder *h, const struct endpoint *peer);
 
-/* Writes a line, or all of @text, to stdout at once. Returns 0 or EXIT_FAILED after a message. */
+/* Writes a line, or all of @text, to stdout at once. Returns 0 or EXIT_FAILED. */
 int session_print(const char *text);
 int session_print_line(const char *text);
 

@@ -163,12 +163,29 @@ static void note_start(struct target *t, const struct holder_info *h)
 			t->values[i].start_ns = h->start_ns;
 }
 
+/* Can it match, by what costs little to read? Identifying a process takes many files. */
+static bool may_match(const struct target *t, const struct holder_info *h)
+{
+	bool is_asked = false;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct target_value *v = &t->values[i];
+
+		if (v->kind != TARGET_PID && v->kind != TARGET_COMM)
+			continue;
+		is_asked = true;
+		if (matches_value(v, h))
+			return true;
+	}
+	return !is_asked;
+}
+
 static bool is_match(struct target *t, uint32_t pid)
 {
 	struct holder_info h = {.pid = pid, .uid = -1};
 	bool found = false;
 
-	if (procfs_look(&h))
+	if (procfs_look(&h) || !may_match(t, &h))
 		return false;
 	if (procfs_identify(&h) != -ESRCH && target_matches(t, &h)) {
 		found = true;

@@ -39,7 +39,8 @@ struct kernel {
 	struct iter_file_bpf *file_pass; /* over descriptors */
 	struct bpf_link *file_link;
 	struct mapped held; /* struct cl_held */
-	uint64_t missed;    /* that no array had room for, in all */
+	uint64_t missed;    /* that no array had room for: the most at one time, summed up */
+	uint32_t missed_socks, missed_held; /* in the last pass */
 	uint16_t ports[64];
 	size_t n_ports;
 	uint32_t ancestor_tgid;
@@ -169,7 +170,15 @@ static uint32_t larger(uint32_t wanted, uint32_t max)
 	return wanted > max / 2 ? max : wanted * 2;
 }
 
-int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n)
+/* The same sockets find no room at each pass: only more of them is news. */
+static void count_missed(struct kernel *k, uint32_t *before, uint32_t now)
+{
+	if (now > *before)
+		k->missed += now - *before;
+	*before = now;
+}
+
+int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n, uint32_t *ret_missed)
 {
 	uint32_t wanted;
 	int err;
@@ -186,9 +195,10 @@ int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n)
 		if (err)
 			return err;
 	}
-	k->missed += k->conn_pass->bss->n_missed;
+	count_missed(k, &k->missed_socks, k->conn_pass->bss->n_missed);
 	*ret = k->socks.at;
 	*ret_n = k->conn_pass->bss->n_socks;
+	*ret_missed = k->missed_socks;
 	return 0;
 }
 
@@ -241,9 +251,12 @@ static int file_pass_run(struct kernel *k, enum cl_file_pass purpose)
 static int file_pass_grow(struct kernel *k, uint32_t wanted)
 {
 	uint64_t next_id = k->file_pass->data->next_conn_id;
+	int err;
 
 	file_pass_close(k);
-	return file_pass_open(k, larger(wanted, MAX_HELD), next_id);
+	err = file_pass_open(k, larger(wanted, MAX_HELD), next_id);
+	/* the ports that are listened on are in the object, too */
+	return err ? err : file_pass_run(k, CL_FILES_LISTENERS);
 }
 
 int kernel_walk(struct kernel *k, enum cl_file_pass purpose, const struct cl_held **ret,
@@ -269,7 +282,7 @@ int kernel_walk(struct kernel *k, enum cl_file_pass purpose, const struct cl_hel
 			return err;
 		adopted += k->file_pass->bss->n_files_adopted;
 	}
-	k->missed += k->file_pass->bss->n_held_missed;
+	count_missed(k, &k->missed_held, k->file_pass->bss->n_held_missed);
 	*ret = k->held.at;
 	*ret_n = k->file_pass->bss->n_held;
 	*ret_adopted = adopted;
@@ -384,9 +397,44 @@ int kernel_holder(const struct kernel *k, const struct cl_holder_key *key, struc
 	return 0;
 }
 
+int kernel_next_holder(const struct kernel *k, const struct cl_holder_key *key,
+		       struct cl_holder_key *ret)
+{
+	struct cl_holder_key next;
+
+	if (bpf_map__get_next_key(k->skel->maps.holders, key, &next, sizeof(next)))
+		return -ENOENT;
+	*ret = next;
+	return 0;
+}
+
+void kernel_watch_holder(struct kernel *k, const struct cl_holder_key *key)
+{
+	struct cl_holder nothing = {0};
+
+	bpf_map__update_elem(k->skel->maps.holders, key, sizeof(*key), &nothing, sizeof(nothing),
+			     BPF_NOEXIST);
+}
+
 void kernel_forget_holder(struct kernel *k, const struct cl_holder_key *key)
 {
 	bpf_map__delete_elem(k->skel->maps.holders, key, sizeof(*key), 0);
+}
+
+int kernel_set_program(struct kernel *k, const char *name, bool is_attached)
+{
+	struct bpf_object_skeleton *s = k->skel->skeleton;
+
+	for (int i = 0; i < s->prog_cnt; i++) {
+		struct bpf_link **link = s->progs[i].link;
+
+		if (strcmp(s->progs[i].name, name))
+			continue;
+		bpf_link__destroy(*link);
+		*link = is_attached ? bpf_program__attach(*s->progs[i].prog) : NULL;
+		return is_attached && !*link ? -errno : 0;
+	}
+	return -ENOENT;
 }
 
 void kernel_drops(const struct kernel *k, uint64_t ret[CL_DROP_MAX])
@@ -398,20 +446,4 @@ void kernel_drops(const struct kernel *k, uint64_t ret[CL_DROP_MAX])
 		ret[i] = n;
 	}
 	ret[CL_DROP_SNAPSHOT] += k->missed;
-}
-
-static uint64_t misses_of(const struct bpf_program *prog)
-{
-	struct bpf_prog_info info = {0};
-	uint32_t size = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size))
-		return 0;
-	return info.recursion_misses;
-}
-
-uint64_t kernel_misses(const struct kernel *k)
-{
-	return misses_of(k->skel->progs.conn_attempt) + misses_of(k->skel->progs.conn_state) +
-	       misses_of(k->skel->progs.conn_destroy) + misses_of(k->skel->progs.task_exit);
 }

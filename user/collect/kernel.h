@@ -43,9 +43,11 @@ int kernel_drain(struct kernel *k, void (*take)(void *arg, const struct cl_rec *
 /*
  * kernel_pass - one pass over all tracked sockets
  * @ret: [*ret_n], mapped memory, valid until the next pass
+ * @ret_missed: sockets that the largest array has no room for
  * Makes the array larger and passes again when it was too small. Returns 0 or a negative errno.
  */
-int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n);
+int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n,
+		uint32_t *ret_missed);
 
 /*
  * kernel_walk - one walk over all descriptors of all processes
@@ -60,12 +62,20 @@ int kernel_walk(struct kernel *k, enum cl_file_pass purpose, const struct cl_hel
 
 /* Copies a holder's entry. Returns 0 or -ENOENT. */
 int kernel_holder(const struct kernel *k, const struct cl_holder_key *key, struct cl_holder *ret);
+/* The key after @key (NULL: the first). Returns 0 or -ENOENT; @ret may be @key. */
+int kernel_next_holder(const struct kernel *k, const struct cl_holder_key *key,
+		       struct cl_holder_key *ret);
+/* Makes an entry for a process that has not connected, so that its exit is told. */
+void kernel_watch_holder(struct kernel *k, const struct cl_holder_key *key);
 /* Frees a dead holder's place in the kernel's table. */
 void kernel_forget_holder(struct kernel *k, const struct cl_holder_key *key);
 
+/*
+ * Takes one of the live programs away, or attaches it again: for the tests that prove that what it
+ * missed is found. Returns 0, -ENOENT, or a negative errno.
+ */
+int kernel_set_program(struct kernel *k, const char *name, bool is_attached);
+
 /* Totals since the start, by enum cl_drop. */
 void kernel_drops(const struct kernel *k, uint64_t ret[CL_DROP_MAX]);
-/* Events that a program missed because it was running already (recursion), in all. */
-uint64_t kernel_misses(const struct kernel *k);
-
 #endif

@@ -14,6 +14,7 @@
 #include <bpf/libbpf.h>
 
 #include "connleak.skel.h"
+#include "iter_conn.skel.h"
 #include "iter_file.skel.h"
 
 #define BTF_PATH       "/sys/kernel/btf/vmlinux"
@@ -90,7 +91,8 @@ int kernel_probe_basics(char *why, size_t size)
 	return 0;
 }
 
-static int keep_words(enum libbpf_print_level level, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static int keep_words(enum libbpf_print_level level,
+							    const char *fmt, va_list args)
 {
 	char *newline;
 
@@ -206,6 +208,28 @@ static int try_walk(const char *name)
 	return err;
 }
 
+static int try_pass(const char *name)
+{
+	struct iter_conn_bpf *skel = iter_conn_bpf__open();
+	union bpf_iter_link_info info = {0};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_link *link = NULL;
+	int err;
+
+	(void)name; /* the object has but one */
+	if (!skel)
+		return -errno;
+	err = iter_conn_bpf__load(skel);
+	if (!err) {
+		info.map.map_fd = bpf_map__fd(skel->maps.conns);
+		link = bpf_program__attach_iter(skel->progs.walk_conns, &opts);
+		err = link ? 0 : -errno;
+	}
+	bpf_link__destroy(link);
+	iter_conn_bpf__destroy(skel);
+	return err;
+}
+
 /* Each program that the live commands cannot do without, and what it is for. */
 static const struct probe {
 	int (*attempt)(const char *program);
@@ -221,6 +245,7 @@ static const struct probe {
 	{try_live, "task_exit", "process exit", "process_exit", "tp_btf/sched_process_exit"},
 	{try_walk, "walk_files", "sockets already open", "adoption",
 	 "task_file iterator, every network namespace"},
+	{try_pass, "walk_conns", "snapshots", "snapshot", "bpf_sk_storage_map iterator"},
 };
 
 static void check_program(struct doctor_report *r, const struct probe *p)

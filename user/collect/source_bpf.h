@@ -23,11 +23,9 @@ int64_t source_bpf_now_ns(void);
 /* Wall clock less that clock, ns. */
 int64_t source_bpf_wall_offset_ns(void);
 
-/* What only the live source knows; @s must be one. */
-struct source_bpf_stats {
-	uint64_t misses; /* events skipped by the kernel, repaired by the passes */
-	struct translate_stats made_up;
-};
-void source_bpf_stats(const struct source *s, struct source_bpf_stats *ret);
+/* What is behind it; borrowed. */
+struct kernel *source_bpf_kernel(const struct source *s);
+/* Compare with the kernel's tables of descriptors at the next look, however early. */
+void source_bpf_compare(const struct source *s);
 
 #endif

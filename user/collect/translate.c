@@ -1,70 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "translate.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/idmap.h"
-#include "../core/slots.h"
-
-#define MAX_TRACKED   500000
-#define MAX_HOLDERS   65536
-#define COUNT_EVERY   60 /* ticks */
-#define LOST_AFTER    2	 /* passes that must agree before a record counts as lost */
-#define NOT_IN_PASS   UINT32_MAX
-#define FIRST_RECORDS 256
-
-enum tracked_state { TRACKED_OPEN, TRACKED_FIN, TRACKED_SHUTDOWN };
-
-/* What was told of one connection so far, to tell only what is new. */
-struct tracked {
-	uint64_t id; /* 0: free */
-	uint64_t tx, rx;
-	uint32_t holder; /* slot */
-	union {
-		uint32_t sock;	    /* index in this tick's pass, or NOT_IN_PASS */
-		uint32_t next_free; /* the slot table's */
-	};
-	uint8_t state;	/* enum tracked_state */
-	uint8_t last;	/* enum io_last */
-	uint8_t misses; /* passes in a row that contradict what was told */
-};
-
-struct known_holder {
-	uint64_t id; /* 0: free */
-	struct cl_holder_key key;
-	uint32_t n_conns;
-	uint32_t next_free;
-	bool is_exited;
-};
-
-union record {
-	struct cl_rec head;
-	struct cl_rec_open open;
-	struct cl_rec_end end;
-};
-
-struct translator {
-	struct translate_ops ops;
-	int64_t jiffy_ns;
-	int64_t last_now_ns; /* T_NEVER before the first tick */
-	int64_t floor_ns;    /* no event of this tick is earlier */
-	uint64_t n_ticks;
-	uint64_t next_holder_id;
-	struct slots conns; /* struct tracked */
-	struct idmap conn_ids;
-	struct slots holders; /* struct known_holder */
-	struct idmap holder_keys;
-	union record *records;
-	size_t n_records, cap_records;
-	struct translate_stats stats;
-	/* this tick's */
-	const struct pass *pass;
-	struct snapshot *out;
-	int err; /* the first failure; what follows is not emitted */
-};
+#include "translate_impl.h"
 
 struct translator *translator_new(int64_t jiffy_ns, const struct translate_ops *ops)
 {
@@ -75,6 +15,8 @@ struct translator *translator_new(int64_t jiffy_ns, const struct translate_ops *
 	t->ops = *ops;
 	t->jiffy_ns = jiffy_ns;
 	t->last_now_ns = T_NEVER;
+	t->drift = -1;
+	t->unheld = -1;
 	slots_init(&t->conns, sizeof(struct tracked), offsetof(struct tracked, next_free),
 		   MAX_TRACKED);
 	slots_init(&t->holders, sizeof(struct known_holder),
@@ -137,7 +79,7 @@ int translator_record(struct translator *t, const struct cl_rec *r, size_t size)
 
 /* --- emitting --- */
 
-static void emit(struct translator *t, struct event *ev, int64_t t_ns)
+void translate_emit(struct translator *t, struct event *ev, int64_t t_ns)
 {
 	ev->t_ns = t_ns < t->floor_ns ? t->floor_ns : t_ns;
 	if (!t->err)
@@ -154,12 +96,7 @@ static uint64_t key_hash(const struct cl_holder_key *key)
 	return idmap_hash(key->start_ns ^ (uint64_t)key->tgid << 40);
 }
 
-static struct known_holder *holder_at(const struct translator *t, uint32_t slot)
-{
-	return slots_at(&t->holders, slot);
-}
-
-static uint32_t find_holder(const struct translator *t, const struct cl_holder_key *key)
+uint32_t translate_find_holder(const struct translator *t, const struct cl_holder_key *key)
 {
 	uint32_t pos, slot;
 
@@ -184,10 +121,9 @@ static void announce(struct translator *t, const struct known_holder *h)
 	holder_info_release(&info);
 }
 
-/* Slot of the holder, which is announced if it is new; IDMAP_NONE without memory or room. */
-static uint32_t get_holder(struct translator *t, const struct cl_holder_key *key)
+uint32_t translate_get_holder(struct translator *t, const struct cl_holder_key *key)
 {
-	uint32_t slot = find_holder(t, key);
+	uint32_t slot = translate_find_holder(t, key);
 	struct known_holder *h;
 
 	if (slot != IDMAP_NONE)
@@ -205,12 +141,7 @@ static uint32_t get_holder(struct translator *t, const struct cl_holder_key *key
 	return slot;
 }
 
-static struct tracked *conn_at(const struct translator *t, uint32_t slot)
-{
-	return slots_at(&t->conns, slot);
-}
-
-static uint32_t find_conn(const struct translator *t, uint64_t id)
+uint32_t translate_find_conn(const struct translator *t, uint64_t id)
 {
 	uint32_t pos, slot;
 
@@ -221,14 +152,16 @@ static uint32_t find_conn(const struct translator *t, uint64_t id)
 	return IDMAP_NONE;
 }
 
-/* A full table is what the process table says and counts too: nothing is emitted here. */
+/* What finds no room, here, is told as lost at the end of the tick. */
 static uint32_t track(struct translator *t, uint64_t id, const struct cl_holder_key *key)
 {
-	uint32_t holder = get_holder(t, key), slot;
+	uint32_t holder = translate_get_holder(t, key), slot;
 	struct tracked *c;
 
-	if (holder == IDMAP_NONE || slots_take(&t->conns, &slot))
+	if (holder == IDMAP_NONE || slots_take(&t->conns, &slot)) {
+		t->n_untracked++;
 		return IDMAP_NONE;
+	}
 	c = conn_at(t, slot);
 	*c = (struct tracked){.id = id, .holder = holder, .sock = NOT_IN_PASS};
 	if (idmap_put(&t->conn_ids, idmap_hash(id), slot)) {
@@ -289,18 +222,28 @@ static void emit_io(struct translator *t, struct tracked *c, const struct moved 
 	ev.io.last = m->last;
 	ev.io.tx_ns = time_of(t, m->tx, m->tx_age, m->ref_ns);
 	ev.io.rx_ns = time_of(t, m->rx, m->rx_age, m->ref_ns);
-	emit(t, &ev, t_ns);
+	translate_emit(t, &ev, t_ns);
 }
 
-static void emit_close(struct translator *t, uint32_t slot, enum close_by by, int64_t t_ns)
+/* @counted_by: in whose counters the kernel sees the close, its opener's; NULL: its holder's own */
+static void emit_close(struct translator *t, uint32_t slot, enum close_by by, int64_t t_ns,
+		       const struct cl_holder_key *counted_by)
 {
 	struct tracked *c = conn_at(t, slot);
+	uint32_t counter = counted_by ? translate_find_holder(t, counted_by) : c->holder;
 	struct event ev = {.kind = EV_CLOSE,
 			   .conn = c->id,
 			   .holder = holder_at(t, c->holder)->id,
 			   .close = by};
 
-	emit(t, &ev, t_ns);
+	if (counter != c->holder) {
+		holder_at(t, c->holder)->closed_more++;
+		if (counter != IDMAP_NONE)
+			holder_at(t, counter)->closed_more--;
+	}
+	if (c->state == TRACKED_SHUTDOWN)
+		holder_at(t, c->holder)->n_shutdown--;
+	translate_emit(t, &ev, t_ns);
 	untrack(t, slot);
 }
 
@@ -327,8 +270,10 @@ static void emit_fin(struct translator *t, struct tracked *c, uint32_t how, int6
 			   .fin = fin_of(how)};
 
 	c->state = ev.fin == FIN_SHUTDOWN ? TRACKED_SHUTDOWN : TRACKED_FIN;
+	if (ev.fin == FIN_SHUTDOWN)
+		holder_at(t, c->holder)->n_shutdown++;
 	c->misses = 0;
-	emit(t, &ev, t_ns);
+	translate_emit(t, &ev, t_ns);
 }
 
 /* --- records --- */
@@ -336,27 +281,28 @@ static void emit_fin(struct translator *t, struct tracked *c, uint32_t how, int6
 static void on_open(struct translator *t, const struct cl_rec_open *r)
 {
 	struct event ev = {.kind = EV_OPEN, .conn = r->id, .tid = r->head.tid, .site = r->site};
-	uint32_t slot = find_conn(t, r->id);
+	uint32_t slot = translate_find_conn(t, r->id);
 
 	if (slot == IDMAP_NONE)
 		return;
 	ev.holder = holder_at(t, conn_at(t, slot)->holder)->id;
 	endpoint_of(&ev.open.local, r->family, r->laddr, r->lport);
 	endpoint_of(&ev.open.peer, r->family, r->raddr, r->rport);
-	emit(t, &ev, (int64_t)r->head.t_ns);
+	translate_emit(t, &ev, (int64_t)r->head.t_ns);
 }
 
 static void on_fail(struct translator *t, const struct cl_rec_end *r)
 {
 	struct event ev = {.kind = EV_FAIL, .tid = r->head.tid};
-	uint32_t holder = get_holder(t, &r->head.holder);
+	uint32_t holder = translate_find_holder(t, &r->head.holder);
 
+	/* of a process that ended before its connect did, in an earlier tick */
 	if (holder == IDMAP_NONE)
 		return;
 	ev.holder = holder_at(t, holder)->id;
 	endpoint_of(&ev.fail.peer, r->family, r->raddr, r->rport);
 	ev.fail.err = r->err;
-	emit(t, &ev, (int64_t)r->head.t_ns);
+	translate_emit(t, &ev, (int64_t)r->head.t_ns);
 }
 
 static bool holds_fd(const struct translator *t, const struct tracked *c)
@@ -368,7 +314,7 @@ static void on_end(struct translator *t, const struct cl_rec_end *r)
 {
 	struct moved m = {r->tx_bytes,	     r->rx_bytes,      r->tx_age_jiffies,
 			  r->rx_age_jiffies, last_of(r->last), (int64_t)r->head.t_ns};
-	uint32_t slot = find_conn(t, r->id);
+	uint32_t slot = translate_find_conn(t, r->id);
 	int64_t t_ns = (int64_t)r->head.t_ns;
 	struct tracked *c;
 
@@ -377,18 +323,32 @@ static void on_end(struct translator *t, const struct cl_rec_end *r)
 	c = conn_at(t, slot);
 	emit_io(t, c, &m, t_ns);
 	if (r->head.kind == CL_REC_FD_END)
-		emit_close(t, slot, CLOSE_APP, t_ns);
+		emit_close(t, slot, CLOSE_APP, t_ns, &r->head.holder);
 	else if (r->how == CL_HOW_EXIT)
-		emit_close(t, slot, CLOSE_EXIT, t_ns);
+		emit_close(t, slot, CLOSE_EXIT, t_ns, &r->head.holder);
 	else if (r->how == CL_HOW_APP && !holds_fd(t, c))
-		emit_close(t, slot, CLOSE_APP, t_ns);
+		emit_close(t, slot, CLOSE_APP, t_ns, &r->head.holder);
+	else if (r->how == CL_HOW_UNKNOWN)
+		emit_close(t, slot, CLOSE_PEER, t_ns, &r->head.holder);
 	else if (c->state == TRACKED_OPEN)
 		emit_fin(t, c, r->how, t_ns);
 }
 
+/* Untold here, but the kernel has counted something of it. */
+static bool is_untold(const struct translator *t, const struct cl_holder_key *key)
+{
+	struct counts n = {0};
+	int64_t exit_ns;
+
+	return translate_find_holder(t, key) == IDMAP_NONE &&
+	       t->ops.counts(t->ops.arg, key, &n, &exit_ns) && n.opened + n.adopted + n.failed;
+}
+
 static void on_task_end(struct translator *t, const struct cl_rec *r)
 {
-	uint32_t slot = find_holder(t, &r->holder);
+	uint32_t slot = r->kind == CL_REC_EXIT && is_untold(t, &r->holder)
+				? translate_get_holder(t, &r->holder)
+				: translate_find_holder(t, &r->holder);
 	struct event ev = {.kind = r->kind == CL_REC_EXIT ? EV_EXIT : EV_THREAD_EXIT,
 			   .tid = r->tid};
 
@@ -402,7 +362,7 @@ static void on_task_end(struct translator *t, const struct cl_rec *r)
 	ev.holder = holder_at(t, slot)->id;
 	if (r->kind == CL_REC_EXIT)
 		holder_at(t, slot)->is_exited = true;
-	emit(t, &ev, (int64_t)r->t_ns);
+	translate_emit(t, &ev, (int64_t)r->t_ns);
 }
 
 static void on_record(struct translator *t, const union record *r)
@@ -458,7 +418,7 @@ static void open_from_pass(struct translator *t, const struct cl_sock *s, uint32
 	ev.open.adopted = s->flags & CL_ADOPTED;
 	endpoint_of(&ev.open.local, s->family, s->laddr, s->lport);
 	endpoint_of(&ev.open.peer, s->family, s->raddr, s->rport);
-	emit(t, &ev, (int64_t)s->opened_ns);
+	translate_emit(t, &ev, (int64_t)s->opened_ns);
 	if (!ev.open.adopted)
 		t->stats.made_up_opens++;
 	if (!(s->flags & CL_SLOT))
@@ -467,9 +427,12 @@ static void open_from_pass(struct translator *t, const struct cl_sock *s, uint32
 
 static void match_pass(struct translator *t)
 {
+	for (uint32_t i = 0; i < t->conns.n; i++)
+		if (conn_at(t, i)->id)
+			conn_at(t, i)->sock = NOT_IN_PASS;
 	for (uint32_t i = 0; i < t->pass->n; i++) {
 		const struct cl_sock *s = &t->pass->socks[i];
-		uint32_t slot = find_conn(t, s->id);
+		uint32_t slot = translate_find_conn(t, s->id);
 
 		if (slot != IDMAP_NONE)
 			conn_at(t, slot)->sock = i;
@@ -494,6 +457,9 @@ static void doubt(struct translator *t, uint32_t slot, const struct cl_sock *s)
 	struct tracked *c = conn_at(t, slot);
 	int64_t now_ns = t->pass->now_ns;
 
+	/* what an array without room left out is not gone */
+	if (!s && t->pass->n_missed)
+		return;
 	if (++c->misses < LOST_AFTER)
 		return;
 	if (c->state != TRACKED_SHUTDOWN)
@@ -501,7 +467,8 @@ static void doubt(struct translator *t, uint32_t slot, const struct cl_sock *s)
 	if (s && !(s->flags & CL_SLOT) && s->flags & CL_FD)
 		emit_fin(t, c, s->how, now_ns);
 	else
-		emit_close(t, slot, c->state == TRACKED_SHUTDOWN ? CLOSE_APP : CLOSE_PEER, now_ns);
+		emit_close(t, slot, c->state == TRACKED_SHUTDOWN ? CLOSE_APP : CLOSE_PEER, now_ns,
+			   NULL);
 }
 
 static void compare_with_pass(struct translator *t)
@@ -513,7 +480,6 @@ static void compare_with_pass(struct translator *t)
 		if (!c->id)
 			continue;
 		s = c->sock == NOT_IN_PASS ? NULL : &t->pass->socks[c->sock];
-		c->sock = NOT_IN_PASS;
 		if (s) {
 			struct moved m = {s->tx_bytes,	     s->rx_bytes,      s->tx_age_jiffies,
 					  s->rx_age_jiffies, last_of(s->last), t->pass->pass_ns};
@@ -529,6 +495,12 @@ static void compare_with_pass(struct translator *t)
 
 /* --- losses and counters --- */
 
+struct kernel_counts {
+	struct counts counts;
+	int64_t exit_ns;
+	bool is_known;
+};
+
 /* What the kernel counted already and the next tick will tell. */
 static void subtract_pending(const struct translator *t, const struct cl_holder_key *key,
 			     struct counts *n)
@@ -540,54 +512,98 @@ static void subtract_pending(const struct translator *t, const struct cl_holder_
 			continue;
 		if (r->head.kind == CL_REC_OPEN) {
 			n->opened--;
-			n->open--;
 		} else if (r->head.kind == CL_REC_FAIL) {
 			n->failed--;
 		} else if (r->head.kind == CL_REC_FD_END ||
 			   (r->head.kind == CL_REC_SLOT_END &&
 			    (r->end.how == CL_HOW_APP || r->end.how == CL_HOW_EXIT))) {
 			n->closed--;
-			n->open++;
 		}
 	}
 }
 
-static void emit_count(struct translator *t, struct known_holder *h)
+static void emit_count(struct translator *t, struct known_holder *h, const struct kernel_counts *k)
 {
-	struct event ev = {.kind = EV_COUNT, .holder = h->id};
-	int64_t exit_ns = T_NEVER;
+	struct event ev = {.kind = EV_COUNT, .holder = h->id, .count = k->counts};
 
-	if (!t->ops.counts(t->ops.arg, &h->key, &ev.count, &exit_ns))
-		return;
 	subtract_pending(t, &h->key, &ev.count);
-	emit(t, &ev, t->pass->now_ns);
-	if (exit_ns != T_NEVER && exit_ns <= t->pass->now_ns && !h->is_exited) {
+	ev.count.moved_in = h->moved_in;
+	ev.count.moved_out = h->moved_out;
+	ev.count.closed += (uint64_t)h->closed_more - h->n_shutdown;
+	ev.count.open =
+		ev.count.opened + ev.count.adopted + h->moved_in - ev.count.closed - h->moved_out;
+	translate_emit(t, &ev, t->pass->now_ns);
+	if (k->exit_ns != T_NEVER && k->exit_ns <= t->pass->now_ns && !h->is_exited) {
 		struct event gone = {.kind = EV_EXIT, .holder = h->id};
 
 		h->is_exited = true;
-		emit(t, &gone, t->pass->now_ns);
+		translate_emit(t, &gone, t->pass->now_ns);
 	}
 }
 
+/* All counters are read before the records that they are ahead of are drained. */
+static void emit_counts(struct translator *t)
+{
+	struct kernel_counts *k = calloc(t->holders.n + 1, sizeof(*k));
+
+	if (!k) {
+		t->err = t->err ? t->err : -ENOMEM;
+		return;
+	}
+	for (uint32_t i = 0; i < t->holders.n; i++) {
+		k[i].exit_ns = T_NEVER;
+		if (holder_at(t, i)->id)
+			k[i].is_known = t->ops.counts(t->ops.arg, &holder_at(t, i)->key,
+						      &k[i].counts, &k[i].exit_ns);
+	}
+	t->ops.drain(t->ops.arg);
+	for (uint32_t i = 0; i < t->holders.n; i++)
+		if (k[i].is_known)
+			emit_count(t, holder_at(t, i), &k[i]);
+	free(k);
+}
+
+/* After a loss the kernel's table may know holders of whom nothing was told. */
+static void find_untold_holders(struct translator *t)
+{
+	struct cl_holder_key key;
+	bool has = t->ops.next_holder(t->ops.arg, NULL, &key);
+
+	for (uint32_t n = 0; has && n < MAX_HOLDERS; n++) {
+		translate_get_holder(t, &key);
+		has = t->ops.next_holder(t->ops.arg, &key, &key);
+	}
+}
+
+/* Says what was lost; the kernel's counters put right what that did to the counts. */
 static void emit_losses(struct translator *t)
 {
-	uint64_t lost = 0;
+	bool is_lossy = false;
 
+	/* what comes now is told as of the tick */
+	t->floor_ns = t->pass->now_ns;
 	for (uint32_t where = 0; where < LOST_MAX; where++) {
 		struct event ev = {.kind = EV_LOST};
 
-		if (!t->pass->lost[where])
-			continue;
 		ev.lost.events = t->pass->lost[where];
+		if (where == LOST_TABLE)
+			ev.lost.events += t->n_untracked;
+		if (!ev.lost.events)
+			continue;
 		ev.lost.where = where;
-		emit(t, &ev, t->pass->now_ns);
-		lost += ev.lost.events;
+		translate_emit(t, &ev, t->pass->now_ns);
+		is_lossy = true;
 	}
-	if (!lost && t->n_ticks % COUNT_EVERY)
+	if (is_lossy || translate_repaired(t) != t->repaired_counted)
+		t->count_ticks = LOST_AFTER + 1;
+	t->repaired_counted = translate_repaired(t);
+	if (is_lossy)
+		find_untold_holders(t);
+	if (!t->count_ticks && t->n_ticks % COUNT_EVERY)
 		return;
-	for (uint32_t i = 0; i < t->holders.n; i++)
-		if (holder_at(t, i)->id)
-			emit_count(t, holder_at(t, i));
+	if (t->count_ticks)
+		t->count_ticks--;
+	emit_counts(t);
 }
 
 static void forget_the_dead(struct translator *t)
@@ -631,6 +647,31 @@ static size_t sort_records(struct translator *t)
 	return n_ready;
 }
 
+/* The kernel's entry is there until it was forgotten here. */
+static bool is_in_kernel(const struct translator *t, const struct cl_holder_key *key)
+{
+	struct counts n;
+	int64_t exit_ns;
+
+	return t->ops.counts(t->ops.arg, key, &n, &exit_ns);
+}
+
+/*
+ * Before anything is told: the pass must find what the records open, and a process whose connect
+ * fails after its own end must be known when its end is told, or nothing would ever end it.
+ */
+static void meet_records(struct translator *t, size_t n_ready)
+{
+	for (size_t i = 0; i < n_ready; i++) {
+		const union record *r = &t->records[i];
+
+		if (r->head.kind == CL_REC_OPEN && translate_find_conn(t, r->open.id) == IDMAP_NONE)
+			track(t, r->open.id, &r->head.holder);
+		else if (r->head.kind == CL_REC_FAIL && is_in_kernel(t, &r->head.holder))
+			translate_get_holder(t, &r->head.holder);
+	}
+}
+
 /* Keeps what waits for the next tick, and of the memory that a burst took no more than it needs. */
 static void drop_records(struct translator *t, size_t n)
 {
@@ -659,23 +700,25 @@ int translator_tick(struct translator *t, const struct pass *p, struct snapshot 
 	t->err = 0;
 	n_ready = sort_records(t);
 	t->floor_ns = find_floor(t, n_ready);
+	t->n_untracked = 0;
 
-	/* the pass must find what the records open, before they are told what it found */
-	for (size_t i = 0; i < n_ready; i++)
-		if (t->records[i].head.kind == CL_REC_OPEN &&
-		    find_conn(t, t->records[i].open.id) == IDMAP_NONE)
-			track(t, t->records[i].open.id, &t->records[i].head.holder);
+	meet_records(t, n_ready);
 	match_pass(t);
 	for (size_t i = 0; i < n_ready; i++)
 		on_record(t, &t->records[i]);
 	drop_records(t, n_ready);
 	compare_with_pass(t);
+	if (p->has_walk)
+		translate_walk(t);
 	if (!t->err)
 		t->err = snapshot_sort(s);
 	emit_losses(t);
 	forget_the_dead(t);
-	emit(t, &tick, p->now_ns);
+	translate_emit(t, &tick, p->now_ns);
 	s->now_ns = p->now_ns;
+	s->drift = t->drift;
+	s->unheld = t->unheld;
+	s->repaired = translate_repaired(t);
 	t->last_now_ns = p->now_ns;
 	t->n_ticks++;
 	t->pass = NULL;

@@ -23,6 +23,11 @@ struct translate_ops {
 	/* Fills @info (zeroed; pid and start_ns set) as far as possible. Strings become the
 	 * caller's. */
 	void (*identify)(void *arg, const struct cl_holder_key *key, struct holder_info *info);
+	/*
+	 * A process that has connected to nothing holds connections from now on: see its exit.
+	 * Returns false if it has ended already.
+	 */
+	bool (*watch)(void *arg, const struct cl_holder_key *key);
 	/* The holder has exited and nothing of it is open. */
 	void (*forget)(void *arg, const struct cl_holder_key *key);
 	/*
@@ -31,12 +36,20 @@ struct translate_ops {
 	 */
 	bool (*counts)(void *arg, const struct cl_holder_key *key, struct counts *ret,
 		       int64_t *ret_exit_ns);
+	/*
+	 * The kernel's holders one after the other: the one after @key (NULL: the first). Returns
+	 * false at the end. Called after a loss. @ret may be @key.
+	 */
+	bool (*next_holder)(void *arg, const struct cl_holder_key *key, struct cl_holder_key *ret);
+	/* Hands over (translator_record) what the kernel has recorded by now. */
+	void (*drain)(void *arg);
 	void *arg;
 };
 
 struct translate_stats {
 	uint64_t made_up_opens;	 /* seen in a pass, never announced */
 	uint64_t made_up_closes; /* announced, gone from two passes */
+	uint64_t found;		 /* met by a walk, never counted before */
 };
 
 /* @jiffy_ns: the kernel's tick length. @ops is copied. NULL without memory. */
@@ -52,7 +65,14 @@ struct pass {
 	int64_t pass_ns; /* when the pass began, >= now_ns */
 	const struct cl_sock *socks;
 	uint32_t n;
+	uint32_t n_missed;	 /* sockets that the array had no room for */
 	uint64_t lost[LOST_MAX]; /* since the last tick */
+	/* A walk over all descriptors, made before the pass; only with has_walk. */
+	bool has_walk;
+	int64_t walk_ns;	    /* when it began */
+	const struct cl_held *held; /* [n_held] */
+	uint32_t n_held;
+	uint32_t n_found; /* connections that it met and nobody had counted */
 };
 
 /*

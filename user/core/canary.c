@@ -230,10 +230,10 @@ void canary_tick(struct canary *c, const struct proctab *pt, const struct detect
 		return;
 	if (!c->has_begun) {
 		c->has_begun = true;
-		c->base_lost = proctab_lost(pt);
+		c->base_lost = proctab_lost(pt) + detector_lost(d);
 	}
 	c->now_ns = now_ns;
-	c->lost = proctab_lost(pt) - c->base_lost;
+	c->lost = proctab_lost(pt) + detector_lost(d) - c->base_lost;
 	c->progress = (struct canary_progress){0};
 	for (uint32_t i = 0; i < proctab_n_holders(pt); i++) {
 		const struct holder *h = proctab_holder(pt, i);

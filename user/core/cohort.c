@@ -119,6 +119,7 @@ int cohort_get(struct detector *d, uint32_t usage, uint64_t site, int64_t now_ns
 	}
 	if (err) {
 		/* Still full: the call site is lost, the connection is not. */
+		d->own_lost++;
 		slot = d->usages[usage].first_cohort;
 		if (slot == SLOT_NONE)
 			return err;
@@ -197,6 +198,44 @@ void opener_unref(struct detector *d, uint32_t slot)
 	if (!o->has_ended)
 		idmap_del(&d->opener_map, opener_hash(o->cohort, o->tid), slot);
 	slots_give(&d->openers, slot);
+}
+
+int opener_move(struct detector *d, uint32_t slot, uint32_t cohort, uint32_t *ret_slot)
+{
+	struct opener from = *opener_at(d, slot);
+	struct opener *to;
+	int err;
+
+	if (from.has_ended) {
+		/* In no map: its number may by now be another thread's. */
+		err = slots_take(&d->openers, ret_slot);
+		if (err)
+			return err;
+		from.cohort = cohort;
+		from.refs = 1;
+		*opener_at(d, *ret_slot) = from;
+		return 0;
+	}
+	err = opener_ref(d, cohort, from.tid, ret_slot);
+	if (err)
+		return err;
+	to = opener_at(d, *ret_slot);
+	if (to->last_open_ns < from.last_open_ns)
+		to->last_open_ns = from.last_open_ns;
+	return 0;
+}
+
+void cohort_teach(const struct cohort *from, struct cohort *to, int64_t now_ns)
+{
+	uint64_t n = from->n_lag + from->n_inh;
+
+	habit_note(&to->habit, now_ns, habit_longest(&from->habit, now_ns));
+	n = n < INHERIT_MAX ? n : INHERIT_MAX;
+	if (to->n_inh < n)
+		to->n_inh = (uint32_t)n;
+	if (to->last_open_ns < from->last_open_ns)
+		to->last_open_ns = from->last_open_ns;
+	to->last_ns = now_ns;
 }
 
 int cohort_mark(struct detector *d, uint32_t slot)

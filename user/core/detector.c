@@ -213,7 +213,7 @@ static int thread_exit(struct detector *d, const struct proctab *pt, uint32_t ho
 /* Something could not be kept, by the source or by the table: counts are estimates. */
 static void blind_tick(struct detector *d, const struct proctab *pt, int64_t now_ns)
 {
-	uint64_t lost = proctab_lost(pt), more = lost - d->lost_seen;
+	uint64_t lost = proctab_lost(pt) + d->own_lost, more = lost - d->lost_seen;
 	bool by_source = d->source_lost > d->source_lost_seen;
 	struct alert *a;
 
@@ -252,7 +252,12 @@ static int tick(struct detector *d, const struct proctab *pt, int64_t now_ns)
 	return err;
 }
 
-int detector_event(struct detector *d, const struct proctab *pt, const struct event *ev,
+uint64_t detector_lost(const struct detector *d)
+{
+	return d->own_lost;
+}
+
+static int fold_in(struct detector *d, const struct proctab *pt, const struct event *ev,
 		   const struct proctab_change *ch)
 {
 	int err = touch_usage(d, pt, ch, ev->t_ns);
@@ -268,6 +273,10 @@ int detector_event(struct detector *d, const struct proctab *pt, const struct ev
 		return track_fin(d, pt, ev, ch);
 	case EV_CLOSE:
 		return track_close(d, pt, ev, ch);
+	case EV_MOVE:
+		return track_move(d, pt, ev, ch);
+	case EV_HELD:
+		return track_held(d, pt, ch);
 	case EV_EXIT:
 		return holder_exit(d, pt, ch->holder, ev->t_ns);
 	case EV_THREAD_EXIT:
@@ -280,4 +289,14 @@ int detector_event(struct detector *d, const struct proctab *pt, const struct ev
 	default:
 		return 0;
 	}
+}
+
+int detector_event(struct detector *d, const struct proctab *pt, const struct event *ev,
+		   const struct proctab_change *ch)
+{
+	int err = fold_in(d, pt, ev, ch);
+
+	if (err)
+		d->own_lost++;
+	return err;
 }

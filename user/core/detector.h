@@ -103,6 +103,9 @@ int detector_finding(const struct detector *d, const struct proctab *pt, uint32_
 /* Index of the firing leak or fd_leak finding about @usage, or SLOT_NONE. */
 uint32_t detector_find(const struct detector *d, uint32_t usage);
 
+/* What found no room or no memory in the detector's own tables: it is part of `blind`. */
+uint64_t detector_lost(const struct detector *d);
+
 /* May the process table forget this exited holder? (Nothing here refers to it any more.) */
 bool detector_is_done_with(const struct detector *d, uint32_t holder);
 

@@ -66,6 +66,7 @@ struct track {
 	bool is_pending; /* received something unasked: parting words or a NOTIFY, not yet known */
 	bool is_counted; /* its last exchange counted as a return */
 	bool is_used;	 /* something was exchanged since we look */
+	bool is_unheld;	 /* nobody holds it: stands in no list */
 };
 
 /* A thread that opens connections of one cohort. */
@@ -83,7 +84,9 @@ struct cohort {
 	uint64_t site;
 	uint64_t opens, closes; /* excludes adopted */
 	uint32_t n_open;
-	int64_t last_open_ns, last_ns;
+	uint32_t n_vacated; /* ended by the server, closed by the program, not yet replaced */
+	int64_t vacated_ns; /* the last of these; 0 at first */
+	int64_t last_open_ns, last_ns; /* last_open_ns: one that took no other's place */
 	/*
 	 * Client's turn and not passed over, by a lower bound of use_end: a use moves nothing, an
 	 * entry that turns out to be too early is put back when its time comes.
@@ -155,7 +158,8 @@ struct ustate {
 	enum resolved_because left_by; /* how the last abandoned connection went */
 	struct tally tally;
 	bool has_exited;
-	bool is_listed; /* in the detector's `judge` */
+	bool has_handed_on; /* connections to another holder */
+	bool is_listed;	    /* in the detector's `judge` */
 };
 
 /* A finding in the making. */
@@ -231,6 +235,7 @@ struct detector {
 	struct ladder_cand *cand;
 	uint32_t cap_cand;
 	uint64_t lost_seen, source_lost, source_lost_seen;
+	uint64_t own_lost; /* what found no room or memory here */
 	uint32_t blind_alert;
 };
 
@@ -269,6 +274,10 @@ int cohort_get(struct detector *d, uint32_t usage, uint64_t site, int64_t now_ns
 /* The opener of (cohort, tid), made if need be, with one reference more. 0 or negative errno. */
 int opener_ref(struct detector *d, uint32_t cohort, uint32_t tid, uint32_t *ret_slot);
 void opener_unref(struct detector *d, uint32_t slot);
+/* The same thread as an opener of another cohort, with one reference more. 0 or negative errno. */
+int opener_move(struct detector *d, uint32_t slot, uint32_t cohort, uint32_t *ret_slot);
+/* A connection goes from one to the other, which must not judge it with less knowledge. */
+void cohort_teach(const struct cohort *from, struct cohort *to, int64_t now_ns);
 /* Something of it changed: look at it at the next tick. Returns 0 or -ENOMEM. */
 int cohort_mark(struct detector *d, uint32_t slot);
 int cohort_thread_exit(struct detector *d, uint32_t usage, uint32_t tid);
@@ -296,6 +305,9 @@ int track_fin(struct detector *d, const struct proctab *pt, const struct event *
 	      const struct proctab_change *ch);
 int track_close(struct detector *d, const struct proctab *pt, const struct event *ev,
 		const struct proctab_change *ch);
+int track_move(struct detector *d, const struct proctab *pt, const struct event *ev,
+	       const struct proctab_change *ch);
+int track_held(struct detector *d, const struct proctab *pt, const struct proctab_change *ch);
 /* What was received unasked a second ago and not followed by a FIN was a message after all. */
 int track_settle_pending(struct detector *d, const struct proctab *pt, int64_t now_ns);
 
@@ -313,6 +325,8 @@ uint32_t service_get(struct detector *d, const struct holder *h, const struct en
 void service_join(struct detector *d, uint32_t usage, int64_t now_ns);
 /* The holder ended: its own rungs are carried over. */
 void service_leave(struct detector *d, uint32_t usage, int64_t now_ns);
+/* An own rung that was carried over from an ended process lives on in another one. */
+void service_uncarry(struct detector *d, const struct proctab *pt, uint32_t usage, int64_t now_ns);
 void service_inherit(struct detector *d, const struct ustate *u, struct cohort *co, int64_t now_ns);
 void service_note_return(struct detector *d, const struct ustate *u, const struct cohort *co,
 			 int64_t now_ns, int64_t absence_ns);

@@ -6,7 +6,7 @@
 int engine_init(struct engine *e, const struct proctab_limits *limits,
 		const struct detector_params *params)
 {
-	struct engine init = {.wall_offset_ns = params->wall_offset_ns};
+	struct engine init = {.wall_offset_ns = params->wall_offset_ns, .drift = -1, .unheld = -1};
 
 	init.table = proctab_new(limits);
 	init.detector = detector_new(params);
@@ -52,6 +52,17 @@ static void forget_exited(struct engine *e)
 	}
 }
 
+/* A snapshot without a comparison leaves what the last one found. */
+static void take_comparison(struct engine *e, const struct snapshot *s)
+{
+	if (s->drift >= 0)
+		e->drift = s->drift;
+	if (s->unheld >= 0)
+		e->unheld = s->unheld;
+	if (s->repaired > e->repaired)
+		e->repaired = s->repaired;
+}
+
 int engine_step(struct engine *e, const struct snapshot *s)
 {
 	int err = 0;
@@ -60,6 +71,7 @@ int engine_step(struct engine *e, const struct snapshot *s)
 	forget_exited(e);
 	e->now_ns = s->now_ns;
 	e->wall_offset_ns = s->wall_offset_ns;
+	take_comparison(e, s);
 	/* One event that found no memory is no reason to lose the others. */
 	for (size_t i = 0; i < s->n_events; i++) {
 		int event_err = step_event(e, &s->events[i]);

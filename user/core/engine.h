@@ -12,7 +12,9 @@ struct engine {
 	struct detector *detector;
 	int64_t now_ns; /* of the last tick */
 	int64_t wall_offset_ns;
-	uint64_t bad_events; /* that the table refused, by any reason */
+	uint64_t bad_events;   /* that the table refused, by any reason */
+	int64_t drift, unheld; /* as the last snapshot told them; -1: not measured */
+	uint64_t repaired;
 };
 
 /* Returns 0 or -ENOMEM. @limits may be NULL. The caller owes engine_release() on success. */

@@ -9,7 +9,7 @@
 
 void snapshot_init(struct snapshot *s)
 {
-	*s = (struct snapshot){0};
+	*s = (struct snapshot){.drift = -1, .unheld = -1};
 }
 
 static void clear_infos(struct snapshot *s)
@@ -43,6 +43,9 @@ void snapshot_clear(struct snapshot *s)
 	s->n_events = 0;
 	s->now_ns = 0;
 	s->wall_offset_ns = 0;
+	s->drift = -1;
+	s->unheld = -1;
+	s->repaired = 0;
 }
 
 void snapshot_release(struct snapshot *s)

@@ -36,6 +36,8 @@ enum event_kind {
 	EV_CLOSE,	/* slot and descriptor gone */
 	EV_FAIL,	/* a connect that never reached ESTABLISHED */
 	EV_MOVE,	/* now held by another process only */
+	EV_HELD,	/* who holds it, when that is not just the one it is charged to */
+	EV_VIA,		/* it ends in another holder of this machine: a pooler, a sidecar */
 	EV_BUDGET,	/* what there is to lose */
 	EV_LOST,	/* the source could not keep this many */
 	EV_COUNT,	/* the kernel's own counters of a holder: they hold */
@@ -53,7 +55,6 @@ enum lost_where {
 	LOST_RING,
 	LOST_STORAGE,
 	LOST_HOLDER,
-	LOST_OPENER,
 	LOST_LISTEN,
 	LOST_SNAPSHOT,
 	LOST_TABLE,
@@ -72,6 +73,8 @@ struct counts {
 	uint64_t open;	  /* now; fd_only ones included */
 	uint64_t fd_only; /* now */
 };
+
+#define EVENT_MAX_HELD 8
 
 struct event {
 	int64_t t_ns;
@@ -109,6 +112,12 @@ struct event {
 			enum lost_where where;
 		} lost;
 		struct counts count;
+		struct {
+			/* oldest process first; total 0: nobody (in flight between processes) */
+			uint32_t pids[EVENT_MAX_HELD];
+			uint32_t n, total;
+		} held;
+		uint64_t via; /* EV_VIA: the id of the holder it ends in; 0: in none any more */
 	};
 };
 
@@ -125,9 +134,16 @@ struct snapshot {
 	struct holder_info **infos; /* owned; what EV_HOLDER events borrow */
 	size_t n_infos;
 	size_t cap_infos;
+	/*
+	 * Of the last comparison with the kernel's tables of descriptors. -1: none was made yet, or
+	 * the source cannot.
+	 */
+	int64_t drift;	   /* connections that counting and the tables disagreed on, now repaired */
+	int64_t unheld;	   /* tracked sockets that no process holds */
+	uint64_t repaired; /* connections that were missed and made up for, in all */
 };
 
-/* Zeroes @s. */
+/* Zeroes @s; what is not measured is -1. */
 void snapshot_init(struct snapshot *s);
 /* Empties @s, keeping its buffers for the next tick; halves what was mostly unused. */
 void snapshot_clear(struct snapshot *s);

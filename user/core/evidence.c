@@ -94,13 +94,16 @@ static void add_conn(const struct detector *d, const struct proctab *pt, struct 
 {
 	const struct conn *c = proctab_conn(pt, slot);
 	bool is_tracked = slot < d->n_tracks && d->tracks[slot].cohort != SLOT_NONE;
+	struct finding_conn *out;
+	uint32_t n;
 
 	f->conns_total++;
 	if (is_tracked && is_idle(d, slot))
 		add_idle(f, cohort_at(d, d->tracks[slot].cohort)->site);
 	if (f->n_conns == FINDING_MAX_CONNS)
 		return;
-	f->conns[f->n_conns++] = (struct finding_conn){
+	out = &f->conns[f->n_conns++];
+	*out = (struct finding_conn){
 		.local = c->local,
 		.peer = f->peer,
 		.opened_ns = conn_open_since_ns(c),
@@ -114,8 +117,9 @@ static void add_conn(const struct detector *d, const struct proctab *pt, struct 
 		.tx = c->tx,
 		.rx = c->rx,
 		.site = c->site,
-		.held_by = f->holder ? f->holder->pid : 0,
 	};
+	n = proctab_held_by(pt, slot, out->held_by, FINDING_MAX_HELD);
+	out->n_held_by = n < FINDING_MAX_HELD ? n : FINDING_MAX_HELD;
 }
 
 /* Insertion among the largest; @site may fall off the end. */
@@ -216,7 +220,8 @@ static void reason_of_level(const struct detector *d, const struct alert *a, str
 			 (long long)f->used, (long long)f->limit);
 	else
 		snprintf(f->reason, sizeof(f->reason),
-			 "%llu events could not be kept, so counts are estimates",
+			 "%s%llu events could not be kept, so counts are estimates",
+			 a->rule == RULE_TABLE_FULL ? "a table is full: " : "",
 			 (unsigned long long)a->lost);
 }
 
@@ -309,6 +314,54 @@ static void add_budget(const struct detector *d, const struct alert *a, const st
 	f->exhausted_in_high_s = fc->high_s;
 }
 
+/* --- what lies behind another process --- */
+
+static void add_via(const struct proctab *pt, const struct usage *pu, struct finding *f)
+{
+	const struct holder *via = pu ? proctab_via(pt, pu) : NULL;
+
+	if (!via)
+		return;
+	f->via_pid = via->info.pid;
+	memcpy(f->via_comm, via->info.comm, sizeof(f->via_comm));
+}
+
+/* Is this the finding of an application whose connections end in process @h? */
+static bool is_upstream(const struct proctab *pt, const struct alert *a, const struct holder *h)
+{
+	const struct usage *pu;
+
+	if (!a->is_used || a->status != FINDING_FIRING || a->usage == SLOT_NONE)
+		return false;
+	pu = proctab_usage(pt, a->usage);
+	return pu && pu->via == h->id && pu->holder != proctab_find_holder(pt, h->id);
+}
+
+/* A pooler holds what its clients leak: the oldest of their findings is the cause. */
+static void add_cause(const struct detector *d, const struct proctab *pt, const struct holder *h,
+		      struct finding *f)
+{
+	const struct alert *cause = NULL;
+	const struct holder *client;
+	struct finding of;
+
+	for (uint32_t i = 0; i < d->alerts.n; i++) {
+		const struct alert *a = alert_at(d, i);
+
+		if (is_upstream(pt, a, h) && (!cause || a->fired_ns < cause->fired_ns))
+			cause = a;
+	}
+	client = cause ? proctab_holder(pt, d->usages[cause->usage].holder) : NULL;
+	if (!client)
+		return;
+	of = (struct finding){.kind = cause->kind,
+			      .rule = cause->rule,
+			      .holder = (struct holder_info *)&client->info,
+			      .peer = cause->endpoint};
+	finding_ids(&of, d->p.host, d->p.wall_offset_ns);
+	memcpy(f->downstream_of, of.id, sizeof(f->downstream_of));
+}
+
 int evidence_make(const struct detector *d, const struct proctab *pt, const struct alert *a,
 		  struct finding *ret)
 {
@@ -344,6 +397,8 @@ int evidence_make(const struct detector *d, const struct proctab *pt, const stru
 
 		if (err)
 			return err;
+		add_via(pt, proctab_usage(pt, a->usage), ret);
+		add_cause(d, pt, h, ret);
 	}
 	ret->peer = a->endpoint;
 	if (p && endpoint_equal(&p->endpoint, &a->endpoint))

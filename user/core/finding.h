@@ -13,6 +13,7 @@
 
 #define FINDING_MAX_CONNS 20
 #define FINDING_MAX_SITES 10
+#define FINDING_MAX_HELD  8
 
 enum finding_kind { FINDING_LEAK, FINDING_FD_LEAK, FINDING_BUDGET, FINDING_RATE, FINDING_BLIND };
 enum finding_status { FINDING_FIRING, FINDING_RESOLVED };
@@ -51,7 +52,8 @@ struct finding_conn {
 	uint8_t fin_how; /* enum fin_how */
 	uint64_t tx, rx; /* valid with has_io */
 	uint64_t site;
-	uint32_t held_by; /* pid */
+	uint32_t held_by[FINDING_MAX_HELD]; /* pids, oldest process first */
+	uint32_t n_held_by;		    /* 0: nobody holds it, in flight */
 };
 
 struct finding_site {
@@ -73,6 +75,9 @@ struct finding {
 	uint64_t holder_id;	    /* 0: about a server */
 	struct holder_info *holder; /* owned; NULL: about a server */
 	struct endpoint peer;	    /* family 0: about no peer (blind) */
+	uint32_t via_pid;	    /* the connections end in this process; 0: not known */
+	char via_comm[HOLDER_COMM_LEN];
+	char downstream_of[17]; /* id of the finding that this one is a consequence of; "" */
 
 	double window_s;
 	uint64_t opened, closed; /* in the window */

@@ -20,11 +20,19 @@ static json_t *site_id(uint64_t site)
 	return json_string(buf);
 }
 
-static json_t *holder_pids(uint32_t pid)
+/* Appends @value, which may be NULL; returns false without memory. */
+static bool append(json_t *list, json_t *value)
+{
+	return list && !json_array_append_new(list, value);
+}
+
+static json_t *pids(const uint32_t *v, uint32_t n)
 {
 	json_t *list = json_array();
 
-	if (list && json_array_append_new(list, json_integer(pid))) {
+	for (uint32_t i = 0; i < n; i++) {
+		if (append(list, json_integer(v[i])))
+			continue;
 		json_decref(list);
 		return NULL;
 	}
@@ -37,7 +45,8 @@ struct conn_facts {
 	double age_s, idle_s; /* NAN: not measured */
 	const char *state;
 	uint64_t tx, rx;
-	uint32_t held_by;
+	const uint32_t *held_by;
+	uint32_t n_held_by;
 	bool age_is_lower_bound, has_io;
 };
 
@@ -51,7 +60,7 @@ static void set_conn(struct json_part *p, const struct conn_facts *c)
 	json_part_set(p, "bytes_received", c->has_io ? json_part_count(c->rx) : json_null());
 	json_part_set(p, "opened_by", json_null());
 	json_part_set(p, "first_used_by", json_null());
-	json_part_set(p, "held_by", holder_pids(c->held_by));
+	json_part_set(p, "held_by", pids(c->held_by, c->n_held_by));
 	json_part_set(p, "server", json_null());
 }
 
@@ -72,6 +81,7 @@ static json_t *finding_conn(const struct finding *f, const struct finding_conn *
 		.tx = c->tx,
 		.rx = c->rx,
 		.held_by = c->held_by,
+		.n_held_by = c->n_held_by,
 		.age_is_lower_bound = c->age_is_lower_bound,
 		.has_io = c->has_io,
 	};
@@ -162,12 +172,6 @@ static json_t *finding_runbook(const struct finding *f)
 	return json_string(buf);
 }
 
-/* Appends @value, which may be NULL; returns false without memory. */
-static bool append(json_t *list, json_t *value)
-{
-	return list && !json_array_append_new(list, value);
-}
-
 static void set_sites(struct json_part *p, const struct finding *f)
 {
 	json_t *list = json_array();
@@ -215,8 +219,8 @@ char *json_finding(const struct json_context *ctx, const struct finding *f)
 	json_part_set(&p, "group", json_part_text(f->group));
 	json_part_set(&p, "summary", finding_summary(f));
 	json_part_set(&p, "holder", json_part_holder(ctx, f->holder));
-	json_part_set(&p, "peer", json_part_peer(&f->peer));
-	json_part_set(&p, "downstream_of", json_null());
+	json_part_set(&p, "peer", json_part_peer(&f->peer, f->via_pid, f->via_comm));
+	json_part_set(&p, "downstream_of", json_part_text(f->downstream_of));
 	json_part_set(&p, "evidence", finding_evidence(f));
 	json_part_set(&p, "budget", finding_budget(f));
 	set_sites(&p, f);
@@ -228,9 +232,15 @@ char *json_finding(const struct json_context *ctx, const struct finding *f)
 	return json_part_line(&p);
 }
 
-char *json_connection(const struct json_context *ctx, int64_t now_ns, const struct holder *h,
-		      const struct peer *p, const struct conn *c)
+char *json_connection(const struct json_context *ctx, int64_t now_ns, const struct proctab *pt,
+		      uint32_t conn)
 {
+	const struct conn *c = proctab_conn(pt, conn);
+	const struct usage *u = proctab_usage(pt, c->usage);
+	const struct holder_info *h = &proctab_holder(pt, u->holder)->info;
+	const struct holder *via = proctab_via(pt, u);
+	uint32_t held_by[FINDING_MAX_HELD];
+	uint32_t n = proctab_held_by(pt, conn, held_by, FINDING_MAX_HELD);
 	struct conn_facts facts = {
 		.local = c->local,
 		.age_s = span_s(now_ns - conn_open_since_ns(c)),
@@ -238,7 +248,8 @@ char *json_connection(const struct json_context *ctx, int64_t now_ns, const stru
 		.state = words_conn_state(c->fin_ns, c->fin_how),
 		.tx = c->tx,
 		.rx = c->rx,
-		.held_by = h->info.pid,
+		.held_by = held_by,
+		.n_held_by = n < FINDING_MAX_HELD ? n : FINDING_MAX_HELD,
 		.age_is_lower_bound = c->adopted,
 		.has_io = c->has_io,
 	};
@@ -248,8 +259,10 @@ char *json_connection(const struct json_context *ctx, int64_t now_ns, const stru
 	json_part_set(&o, "schema", json_string("connleak.connection/v1"));
 	json_part_set(&o, "time", json_part_time(ctx, now_ns));
 	json_part_set(&o, "host", json_part_text(ctx->host));
-	json_part_set(&o, "holder", json_part_holder(ctx, &h->info));
-	json_part_set(&o, "peer", json_part_peer(&p->endpoint));
+	json_part_set(&o, "holder", json_part_holder(ctx, h));
+	json_part_set(&o, "peer",
+		      json_part_peer(&proctab_peer(pt, u->peer)->endpoint, via ? via->info.pid : 0,
+				     via ? via->info.comm : NULL));
 	json_part_set(&o, "local", json_part_endpoint(&facts.local));
 	set_conn(&o, &facts);
 	return json_part_line(&o);

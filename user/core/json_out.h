@@ -31,9 +31,9 @@ struct command_status {
 
 /* connleak.finding/v1. `sql`, `server` are null until a database is asked. */
 char *json_finding(const struct json_context *ctx, const struct finding *f);
-/* connleak.connection/v1, a line of `ls --json`. */
-char *json_connection(const struct json_context *ctx, int64_t now_ns, const struct holder *h,
-		      const struct peer *p, const struct conn *c);
+/* connleak.connection/v1, a line of `ls --json`. @conn: slot of an open connection. */
+char *json_connection(const struct json_context *ctx, int64_t now_ns, const struct proctab *pt,
+		      uint32_t conn);
 /* connleak.verdict/v1; @cmd NULL: no program was started. */
 char *json_verdict(const struct json_context *ctx, const struct verdict *v,
 		   const struct command_status *cmd);

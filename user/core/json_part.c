@@ -143,7 +143,19 @@ json_t *json_part_holder(const struct json_context *ctx, const struct holder_inf
 	return json_part_end(&p);
 }
 
-json_t *json_part_peer(const struct endpoint *ep)
+static json_t *via_part(uint32_t pid, const char *comm)
+{
+	struct json_part p;
+
+	if (!pid)
+		return json_null();
+	json_part_begin(&p);
+	json_part_set(&p, "pid", json_integer(pid));
+	json_part_set(&p, "comm", json_part_text(comm));
+	return json_part_end(&p);
+}
+
+json_t *json_part_peer(const struct endpoint *ep, uint32_t via_pid, const char *via_comm)
 {
 	char buf[ENDPOINT_STRLEN];
 	struct json_part p;
@@ -153,7 +165,7 @@ json_t *json_part_peer(const struct endpoint *ep)
 	json_part_begin(&p);
 	json_part_set(&p, "address", json_string(endpoint_address(ep, buf)));
 	json_part_set(&p, "port", json_integer(ep->port));
-	json_part_set(&p, "via", json_null());
+	json_part_set(&p, "via", via_part(via_pid, via_comm));
 	return json_part_end(&p);
 }
 

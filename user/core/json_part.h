@@ -46,8 +46,8 @@ json_t *json_part_endpoint(const struct endpoint *ep);
 
 /* null for NULL */
 json_t *json_part_holder(const struct json_context *ctx, const struct holder_info *h);
-/* {"address","port","via"}; null for an unset one */
-json_t *json_part_peer(const struct endpoint *ep);
+/* {"address","port","via"}; null for an unset one. @via_pid 0: ends in no process known here. */
+json_t *json_part_peer(const struct endpoint *ep, uint32_t via_pid, const char *via_comm);
 
 struct json_budget {
 	enum budget_scope scope;

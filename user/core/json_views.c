@@ -54,7 +54,9 @@ static json_t *top_row(const struct json_context *ctx, int64_t now_ns, const str
 
 	json_part_begin(&p);
 	json_part_set(&p, "holder", json_part_holder(ctx, &r->holder->info));
-	json_part_set(&p, "peer", json_part_peer(&r->peer->endpoint));
+	json_part_set(&p, "peer",
+		      json_part_peer(&r->peer->endpoint, r->via ? r->via->info.pid : 0,
+				     r->via ? r->via->info.comm : NULL));
 	json_part_set(&p, "state", json_string(state_word(v->state)));
 	json_part_set(&p, "rule",
 		      v->rule == RULE_NONE ? json_null() : json_part_text(rule_name(v->rule)));
@@ -79,6 +81,22 @@ static json_t *top_row(const struct json_context *ctx, int64_t now_ns, const str
 	return json_part_end(&p);
 }
 
+/* Of the node, whatever the view shows: opened + adopted + moved_in is the sum of the others. */
+static json_t *top_ledger(const struct top_model *m)
+{
+	struct json_part p;
+
+	json_part_begin(&p);
+	json_part_set(&p, "opened", json_part_count(m->ledger.opened));
+	json_part_set(&p, "adopted", json_part_count(m->ledger.adopted));
+	json_part_set(&p, "moved_in", json_part_count(m->ledger.moved_in));
+	json_part_set(&p, "closed", json_part_count(m->ledger.closed));
+	json_part_set(&p, "open", json_part_count(m->ledger.open));
+	json_part_set(&p, "moved_out", json_part_count(m->ledger.moved_out));
+	json_part_set(&p, "lost", json_part_count(ledger_lost(&m->ledger)));
+	return json_part_end(&p);
+}
+
 char *json_snapshot(const struct json_context *ctx, const struct top_model *m)
 {
 	json_t *peers = json_array(), *rows = json_array();
@@ -91,7 +109,11 @@ char *json_snapshot(const struct json_context *ctx, const struct top_model *m)
 	json_part_set(&p, "processes", json_integer(m->processes));
 	json_part_set(&p, "connections", json_part_count(m->connections));
 	json_part_set(&p, "lost", m->is_lost_measured ? json_part_count(m->lost) : json_null());
+	json_part_set(&p, "drift", json_part_known(m->drift));
+	json_part_set(&p, "unheld", json_part_known(m->unheld));
+	json_part_set(&p, "repaired", json_part_count(m->repaired));
 	json_part_set(&p, "adopted", json_part_count(m->adopted));
+	json_part_set(&p, "ledger", top_ledger(m));
 	for (uint32_t i = 0; i < m->n_peers; i++)
 		if (json_array_append_new(peers, top_peer(&m->peers[i])))
 			p.is_bad = true;

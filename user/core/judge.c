@@ -318,11 +318,14 @@ static int set_severity(struct detector *d, const struct proctab *pt, struct ale
 	return err;
 }
 
-static void settle(struct detector *d, struct alert *a, int64_t now_ns)
+static void settle(struct detector *d, const struct proctab *pt, struct alert *a, int64_t now_ns)
 {
 	struct ustate *u = &d->usages[a->usage];
+	const struct usage *pu = proctab_usage(pt, a->usage);
+	/* All of it is another process's now, whose finding it is. */
+	bool is_elsewhere = u->has_handed_on && a->held_ns != now_ns && pu && !pu->counts.open;
 
-	if (now_ns - a->held_ns < d->p.resolve_ns)
+	if (!is_elsewhere && now_ns - a->held_ns < d->p.resolve_ns)
 		return;
 	alert_resolve(a, u->has_exited ? RESOLVED_HOLDER_EXITED : u->left_by, now_ns);
 	u->resolved_ns = now_ns;
@@ -337,7 +340,7 @@ static int update_usage_alert(struct detector *d, const struct proctab *pt, stru
 		take_rule(a, t);
 		a->held_ns = now_ns;
 	}
-	settle(d, a, now_ns);
+	settle(d, pt, a, now_ns);
 	return set_severity(d, pt, a, now_ns);
 }
 
@@ -353,7 +356,7 @@ static int update_service_alert(struct detector *d, const struct proctab *pt, st
 		if (best != a->usage && d->usages[a->usage].has_exited)
 			point_at(d, pt, a, best);
 	}
-	settle(d, a, now_ns);
+	settle(d, pt, a, now_ns);
 	return set_severity(d, pt, a, now_ns);
 }
 

@@ -91,9 +91,9 @@ static int add_conn(struct proctab *pt, const struct event *ev, uint32_t usage, 
 	link_conn(pt, *ret_slot, usage);
 	charge(&u->counts, c);
 	charge(&holder_at(pt, u->holder)->counts, c);
+	charge(&pt->ledger, c);
 	p->open++;
 	p->slots++;
-	pt->open++;
 	return 0;
 }
 
@@ -137,6 +137,13 @@ static int lose(struct proctab *pt, int err)
 {
 	pt->lost++;
 	return err;
+}
+
+/* It was counted, and found no room. */
+static int refuse(struct proctab *pt, int err)
+{
+	pt->refused++;
+	return lose(pt, err);
 }
 
 static int touch_holder(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
@@ -225,9 +232,10 @@ static int apply_open(struct proctab *pt, const struct event *ev, struct proctab
 	if (err)
 		return err;
 	count_open(&holder_at(pt, ret->holder)->counts, ev);
+	count_open(&pt->ledger, ev);
 	err = proctab_get_usage(pt, ret->holder, &ev->open.peer, &usage);
 	if (err)
-		return lose(pt, err);
+		return refuse(pt, err);
 	touch_usage(pt, usage, ret);
 	u = usage_at(pt, usage);
 	count_open(&u->counts, ev);
@@ -237,7 +245,7 @@ static int apply_open(struct proctab *pt, const struct event *ev, struct proctab
 		u->last_open_ns = ev->t_ns;
 	}
 	err = add_conn(pt, ev, usage, &ret->conn);
-	return err ? lose(pt, err) : 0;
+	return err ? refuse(pt, err) : 0;
 }
 
 static int apply_io(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
@@ -275,6 +283,7 @@ static void count_rejected(struct proctab *pt, struct proctab_change *ret)
 	ret->is_rejected = true;
 	usage_at(pt, ret->usage)->counts.rejected++;
 	holder_at(pt, ret->holder)->counts.rejected++;
+	pt->ledger.rejected++;
 }
 
 static int apply_fin(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
@@ -320,8 +329,11 @@ static int apply_close(struct proctab *pt, const struct event *ev, struct procta
 	} else if (!c->is_fd_only) {
 		remove_fin(pt, c);
 	}
+	discharge(&pt->ledger, c);
+	pt->ledger.closed++;
 	peer_at(pt, ret->peer)->open--;
-	pt->open--;
+	if (c->is_shared)
+		proctab_drop_held(pt, ret->conn);
 	unlink_conn(pt, ret->conn);
 	idmap_del(&pt->conn_map, idmap_hash(c->id), ret->conn);
 	pt->closed_conn = ret->conn;
@@ -339,6 +351,7 @@ static int apply_fail(struct proctab *pt, const struct event *ev, struct proctab
 	if (err)
 		return err;
 	holder_at(pt, ret->holder)->counts.failed++;
+	pt->ledger.failed++;
 	err = proctab_get_usage(pt, ret->holder, &ev->fail.peer, &usage);
 	if (err)
 		return lose(pt, err);
@@ -350,10 +363,10 @@ static int apply_fail(struct proctab *pt, const struct event *ev, struct proctab
 static void move_charge(struct proctab *pt, const struct conn *c, uint32_t to)
 {
 	struct usage *old = usage_at(pt, c->usage), *new = usage_at(pt, to);
-	struct counts *out[] = {&old->counts, &holder_at(pt, old->holder)->counts};
-	struct counts *in[] = {&new->counts, &holder_at(pt, new->holder)->counts};
+	struct counts *out[] = {&old->counts, &holder_at(pt, old->holder)->counts, &pt->ledger};
+	struct counts *in[] = {&new->counts, &holder_at(pt, new->holder)->counts, &pt->ledger};
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		out[i]->moved_out++;
 		discharge(out[i], c);
 		in[i]->moved_in++;
@@ -361,10 +374,34 @@ static void move_charge(struct proctab *pt, const struct conn *c, uint32_t to)
 	}
 }
 
+static int apply_held(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
+{
+	uint32_t n = ev->held.n, total = ev->held.total;
+	int err;
+
+	if (n > EVENT_MAX_HELD || n > total || !n != !total)
+		return lose(pt, -EINVAL);
+	err = touch_conn(pt, ev, ret);
+	if (err)
+		return err;
+	err = proctab_set_held(pt, ret->conn, ev->held.pids, n, total);
+	return err ? lose(pt, err) : 0;
+}
+
+static int apply_via(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
+{
+	int err = touch_conn(pt, ev, ret);
+
+	if (!err)
+		usage_at(pt, ret->usage)->via = ev->via;
+	return err;
+}
+
 static int apply_move(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
 {
 	struct endpoint peer;
-	uint32_t to, usage;
+	uint32_t to, usage, from_pid;
+	uint64_t via;
 	int err = touch_conn(pt, ev, ret);
 
 	if (err)
@@ -375,12 +412,18 @@ static int apply_move(struct proctab *pt, const struct event *ev, struct proctab
 	if (to == ret->holder)
 		return 0;
 	peer = peer_at(pt, ret->peer)->endpoint;
+	from_pid = holder_at(pt, ret->holder)->info.pid;
+	via = usage_at(pt, ret->usage)->via;
 	err = proctab_get_usage(pt, to, &peer, &usage);
 	if (err)
 		return lose(pt, err);
 	move_charge(pt, conn_at(pt, ret->conn), usage);
 	unlink_conn(pt, ret->conn);
 	link_conn(pt, ret->conn, usage);
+	/* It ends where it ended before, whoever holds it. */
+	if (!usage_at(pt, usage)->via)
+		usage_at(pt, usage)->via = via;
+	proctab_held_after_move(pt, ret->conn, from_pid);
 	touch_usage(pt, usage, ret);
 	return 0;
 }
@@ -411,13 +454,34 @@ static int apply_budget(struct proctab *pt, const struct event *ev, struct proct
 	return 0;
 }
 
+/* Adds what @now says beyond @was; what is open is in the table itself, and moves are its own. */
+static void correct(struct counts *k, const struct counts *was, const struct counts *now)
+{
+	k->opened += now->opened - was->opened;
+	k->closed += now->closed - was->closed;
+	k->adopted += now->adopted - was->adopted;
+	k->failed += now->failed - was->failed;
+	k->rejected += now->rejected - was->rejected;
+}
+
+/*
+ * The kernel's own counters hold: what was lost on the way is in them. The ledger is put right with
+ * them; so is a holder's only usage. Of several, nobody knows whose it was.
+ */
 static int apply_count(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
 {
 	int err = touch_holder(pt, ev, ret);
+	struct holder *h;
 
-	if (!err)
-		holder_at(pt, ret->holder)->counts = ev->count;
-	return err;
+	if (err)
+		return err;
+	h = holder_at(pt, ret->holder);
+	correct(&pt->ledger, &h->counts, &ev->count);
+	if (h->first_usage != SLOT_NONE &&
+	    usage_at(pt, h->first_usage)->next_of_holder == SLOT_NONE)
+		correct(&usage_at(pt, h->first_usage)->counts, &h->counts, &ev->count);
+	h->counts = ev->count;
+	return 0;
 }
 
 static int apply_tick(struct proctab *pt, int64_t now_ns)
@@ -433,6 +497,7 @@ static int apply_tick(struct proctab *pt, int64_t now_ns)
 		c->is_fd_only = true;
 		u->counts.fd_only++;
 		holder_at(pt, u->holder)->counts.fd_only++;
+		pt->ledger.fd_only++;
 		remove_fin(pt, c);
 	}
 	return 0;
@@ -470,6 +535,10 @@ int proctab_apply(struct proctab *pt, const struct event *ev, struct proctab_cha
 		return apply_fail(pt, ev, ret);
 	case EV_MOVE:
 		return apply_move(pt, ev, ret);
+	case EV_HELD:
+		return apply_held(pt, ev, ret);
+	case EV_VIA:
+		return apply_via(pt, ev, ret);
 	case EV_BUDGET:
 		return apply_budget(pt, ev, ret);
 	case EV_COUNT:

@@ -45,9 +45,12 @@ struct conn {
 	bool adopted;
 	bool has_io;	 /* an EV_IO was seen: bytes and times are measured */
 	bool is_fd_only; /* counted as such */
+	bool is_unheld;	 /* no process holds it: in flight, or a fixed file of io_uring */
+	bool is_shared;	 /* several do: proctab_held_by() tells which */
 };
 
 struct usage {
+	uint64_t via;		 /* id of the holder its connections end in; 0: none known */
 	uint32_t holder;	 /* slot; SLOT_NONE: free */
 	uint32_t peer;		 /* slot */
 	uint32_t next_of_holder; /* slot of the holder's next usage, or SLOT_NONE */
@@ -137,6 +140,34 @@ uint32_t proctab_n_exited(const struct proctab *pt);
 uint32_t proctab_find_conn(const struct proctab *pt, uint64_t conn_id);
 uint32_t proctab_find_holder(const struct proctab *pt, uint64_t holder_id);
 uint32_t proctab_find_peer(const struct proctab *pt, const struct endpoint *ep);
+
+/*
+ * proctab_held_by - pids that hold the connection's socket, oldest process first
+ * Writes at most @max pids; returns how many hold it: 1 for the usual (the pid of its holder), 0
+ * for nobody.
+ */
+uint32_t proctab_held_by(const struct proctab *pt, uint32_t conn, uint32_t *ret_pids, uint32_t max);
+
+/* The process of this machine that the usage's connections end in; NULL: none known. */
+const struct holder *proctab_via(const struct proctab *pt, const struct usage *u);
+
+/*
+ * proctab_ledger - totals of the node since the source started, forgotten holders included
+ * opened + adopted + moved_in = closed + open + moved_out + ledger_lost(), which is
+ * proctab_refused() unless an EV_COUNT told of more that never came here.
+ */
+void proctab_ledger(const struct proctab *pt, struct counts *ret);
+/* Counted as opened, and neither open nor closed. 0 where a close is known before its event. */
+static inline uint64_t ledger_lost(const struct counts *k)
+{
+	uint64_t in = k->opened + k->adopted + k->moved_in;
+	uint64_t out = k->closed + k->open + k->moved_out;
+
+	return in > out ? in - out : 0;
+}
+
+/* Opens that were counted and found a table full, or no memory. */
+uint64_t proctab_refused(const struct proctab *pt);
 
 /* Open connections now, over everything. */
 uint64_t proctab_open(const struct proctab *pt);

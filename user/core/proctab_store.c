@@ -21,6 +21,8 @@ struct proctab *proctab_new(const struct proctab_limits *limits)
 		   l.max_holders ? l.max_holders : 32768);
 	slots_init(&pt->peers, sizeof(struct peer), offsetof(struct peer, open),
 		   l.max_peers ? l.max_peers : 4096);
+	slots_init(&pt->helds, sizeof(struct held), offsetof(struct held, next_free),
+		   pt->conns.max);
 	pt->closed_conn = SLOT_NONE;
 	pt->default_budget.used = -1;
 	return pt;
@@ -37,10 +39,12 @@ void proctab_free(struct proctab *pt)
 	slots_release(&pt->usages);
 	slots_release(&pt->holders);
 	slots_release(&pt->peers);
+	slots_release(&pt->helds);
 	idmap_release(&pt->conn_map);
 	idmap_release(&pt->usage_map);
 	idmap_release(&pt->holder_map);
 	idmap_release(&pt->peer_map);
+	idmap_release(&pt->held_map);
 	free(pt->fins);
 	free(pt);
 }
@@ -96,6 +100,18 @@ static uint32_t find_usage(const struct proctab *pt, uint32_t holder, uint32_t p
 	for (slot = idmap_first(&pt->usage_map, hash, &pos); slot != IDMAP_NONE;
 	     slot = idmap_next(&pt->usage_map, hash, &pos))
 		if (usage_at(pt, slot)->holder == holder && usage_at(pt, slot)->peer == peer)
+			return slot;
+	return SLOT_NONE;
+}
+
+uint32_t proctab_find_held(const struct proctab *pt, uint32_t conn)
+{
+	uint64_t hash = idmap_hash(conn);
+	uint32_t pos, slot;
+
+	for (slot = idmap_first(&pt->held_map, hash, &pos); slot != IDMAP_NONE;
+	     slot = idmap_next(&pt->held_map, hash, &pos))
+		if (held_at(pt, slot)->conn == conn)
 			return slot;
 	return SLOT_NONE;
 }
@@ -191,6 +207,81 @@ static void drop_usage(struct proctab *pt, uint32_t slot)
 	drop_unused_peer(pt, peer);
 }
 
+/* --- who holds a connection --- */
+
+void proctab_drop_held(struct proctab *pt, uint32_t conn)
+{
+	uint32_t slot = proctab_find_held(pt, conn);
+
+	if (slot == SLOT_NONE)
+		return;
+	idmap_del(&pt->held_map, idmap_hash(conn), slot);
+	slots_give(&pt->helds, slot);
+}
+
+static uint32_t pid_of(const struct proctab *pt, uint32_t conn)
+{
+	return holder_at(pt, usage_at(pt, conn_at(pt, conn)->usage)->holder)->info.pid;
+}
+
+static void set_usual(struct proctab *pt, uint32_t conn)
+{
+	struct conn *c = conn_at(pt, conn);
+
+	if (c->is_shared)
+		proctab_drop_held(pt, conn);
+	c->is_shared = false;
+	c->is_unheld = false;
+}
+
+int proctab_set_held(struct proctab *pt, uint32_t conn, const uint32_t *pids, uint32_t n,
+		     uint32_t total)
+{
+	uint32_t slot = proctab_find_held(pt, conn);
+	struct held *h;
+	int err = 0;
+
+	if (!total || (total == 1 && pids[0] == pid_of(pt, conn))) {
+		set_usual(pt, conn);
+		conn_at(pt, conn)->is_unheld = !total;
+		return 0;
+	}
+	if (slot == SLOT_NONE)
+		err = proctab_take(&pt->helds, &pt->held_map, idmap_hash(conn), &slot);
+	if (err)
+		return err;
+	h = held_at(pt, slot);
+	*h = (struct held){.conn = conn, .n = n, .total = total};
+	for (uint32_t i = 0; i < n; i++)
+		h->pids[i] = pids[i];
+	conn_at(pt, conn)->is_shared = true;
+	conn_at(pt, conn)->is_unheld = false;
+	return 0;
+}
+
+void proctab_held_after_move(struct proctab *pt, uint32_t conn, uint32_t from_pid)
+{
+	uint32_t slot = proctab_find_held(pt, conn), to_pid = pid_of(pt, conn), kept = 0;
+	struct held *h = slot == SLOT_NONE ? NULL : held_at(pt, slot);
+	bool has_new = false;
+
+	conn_at(pt, conn)->is_unheld = false;
+	if (!h)
+		return;
+	for (uint32_t i = 0; i < h->n; i++) {
+		if (h->pids[i] == from_pid) {
+			h->total--;
+			continue;
+		}
+		has_new |= h->pids[i] == to_pid;
+		h->pids[kept++] = h->pids[i];
+	}
+	h->n = kept;
+	/* What was told before is no longer so, or has become the usual. */
+	if (!has_new || h->total == 1)
+		set_usual(pt, conn);
+}
+
 /* --- reading --- */
 
 const struct conn *proctab_conn(const struct proctab *pt, uint32_t slot)
@@ -242,9 +333,41 @@ uint32_t proctab_n_exited(const struct proctab *pt)
 	return pt->n_exited;
 }
 
+uint32_t proctab_held_by(const struct proctab *pt, uint32_t conn, uint32_t *ret_pids, uint32_t max)
+{
+	const struct conn *c = proctab_conn(pt, conn);
+	uint32_t slot = c && c->is_shared ? proctab_find_held(pt, conn) : SLOT_NONE;
+
+	if (!c || c->is_unheld)
+		return 0;
+	if (slot == SLOT_NONE) {
+		if (max)
+			ret_pids[0] = holder_at(pt, usage_at(pt, c->usage)->holder)->info.pid;
+		return 1;
+	}
+	for (uint32_t i = 0; i < held_at(pt, slot)->n && i < max; i++)
+		ret_pids[i] = held_at(pt, slot)->pids[i];
+	return held_at(pt, slot)->total;
+}
+
+const struct holder *proctab_via(const struct proctab *pt, const struct usage *u)
+{
+	return u->via ? proctab_holder(pt, proctab_find_holder(pt, u->via)) : NULL;
+}
+
+void proctab_ledger(const struct proctab *pt, struct counts *ret)
+{
+	*ret = pt->ledger;
+}
+
+uint64_t proctab_refused(const struct proctab *pt)
+{
+	return pt->refused;
+}
+
 uint64_t proctab_open(const struct proctab *pt)
 {
-	return pt->open;
+	return pt->ledger.open;
 }
 
 uint64_t proctab_lost(const struct proctab *pt)

@@ -18,16 +18,25 @@ struct budget {
 	enum budget_source source;
 };
 
+/* Who holds a connection, where that is not just its own holder. At most one a connection. */
+struct held {
+	uint32_t conn; /* slot */
+	uint32_t n, total;
+	uint32_t pids[EVENT_MAX_HELD];
+	uint32_t next_free;
+};
+
 struct proctab {
-	struct slots conns, usages, holders, peers;
-	struct idmap conn_map, usage_map, holder_map, peer_map;
+	struct slots conns, usages, holders, peers, helds;
+	struct idmap conn_map, usage_map, holder_map, peer_map, held_map;
 	/* Slots of connections with a FIN that are not fd_only yet; conn.fin_pos points back. */
 	uint32_t *fins;
 	uint32_t n_fins, cap_fins;
 	uint32_t n_exited;
 	uint32_t closed_conn; /* closed by the last event, to be given back at the next */
-	uint64_t open;
 	uint64_t lost;
+	struct counts ledger;
+	uint64_t refused;
 	struct budget default_budget;
 };
 
@@ -46,6 +55,11 @@ static inline struct holder *holder_at(const struct proctab *pt, uint32_t slot)
 	return slots_at(&pt->holders, slot);
 }
 
+static inline struct held *held_at(const struct proctab *pt, uint32_t slot)
+{
+	return slots_at(&pt->helds, slot);
+}
+
 static inline struct peer *peer_at(const struct proctab *pt, uint32_t slot)
 {
 	return slots_at(&pt->peers, slot);
@@ -56,6 +70,15 @@ static inline struct peer *peer_at(const struct proctab *pt, uint32_t slot)
  * Returns 0, -ENOSPC or -ENOMEM.
  */
 int proctab_take(struct slots *s, struct idmap *map, uint64_t hash, uint32_t *ret_slot);
+
+/* The connection's entry in the side table, or SLOT_NONE. */
+uint32_t proctab_find_held(const struct proctab *pt, uint32_t conn);
+void proctab_drop_held(struct proctab *pt, uint32_t conn);
+/* Notes what an EV_HELD says. Returns 0, -ENOSPC or -ENOMEM. */
+int proctab_set_held(struct proctab *pt, uint32_t conn, const uint32_t *pids, uint32_t n,
+		     uint32_t total);
+/* After it was charged to its new holder: @from_pid holds it no more, the new one does. */
+void proctab_held_after_move(struct proctab *pt, uint32_t conn, uint32_t from_pid);
 
 void peer_set_budget(struct peer *p, const struct budget *b);
 

@@ -96,8 +96,10 @@ uint32_t service_get(struct detector *d, const struct holder *h, const struct en
 		evict(d);
 		err = slots_take(&d->services, &slot);
 	}
-	if (err)
+	if (err) {
+		d->own_lost++;
 		return SLOT_NONE;
+	}
 	s = service_at(d, slot);
 	*s = (struct service){
 		.key = key,
@@ -110,6 +112,7 @@ uint32_t service_get(struct detector *d, const struct holder *h, const struct en
 	};
 	habit_init(&s->habit);
 	if (idmap_put(&d->service_map, key, slot)) {
+		d->own_lost++;
 		s->is_used = false;
 		slots_give(&d->services, slot);
 		return SLOT_NONE;
@@ -170,6 +173,20 @@ void service_leave(struct detector *d, uint32_t usage, int64_t now_ns)
 	/* From now on the service may be forgotten; unless its finding is about this usage. */
 	if (s->alert == SLOT_NONE || alert_at(d, s->alert)->usage != usage)
 		u->service = SLOT_NONE;
+}
+
+void service_uncarry(struct detector *d, const struct proctab *pt, uint32_t usage, int64_t now_ns)
+{
+	const struct ustate *u = &d->usages[usage];
+	const struct holder *h = proctab_holder(pt, u->holder);
+	uint32_t slot = h ? find(d, service_key(h, &u->endpoint)) : SLOT_NONE;
+	struct service *s;
+
+	if (slot == SLOT_NONE)
+		return;
+	s = service_at(d, slot);
+	s->carry = fmax(service_carry(s, now_ns) - 1, 0);
+	s->carry_ns = now_ns;
 }
 
 static uint32_t find_site(const struct service *s, uint64_t site)

@@ -7,7 +7,7 @@
  *	            +------------------ used again --------------+--------------------+
  *
  * A connection in the server's turn is neither; it stands in no list, or in `waiting` until an
- * open finds it there and throws it out.
+ * open finds it there and throws it out. One that nobody holds stands in no list either.
  */
 #include "detector_impl.h"
 
@@ -18,7 +18,8 @@
 #define HEARTBEAT_MAX_DT  256
 #define HEARTBEAT_MAX_DR  512
 #define HEARTBEAT_MIN_NS  (4 * NS_PER_S)
-#define PAUSE_NS	  NS_PER_S /* a pause that a use may end and count as a return */
+#define REPLACE_NS	  (5 * NS_PER_S) /* between the close and the open in its place */
+#define PAUSE_NS	  NS_PER_S	 /* a pause that a use may end and count as a return */
 
 /* --- the list of those passed over --- */
 
@@ -60,7 +61,7 @@ static int wait_again(struct detector *d, struct cohort *co, uint32_t slot)
 {
 	struct track *t = &d->tracks[slot];
 
-	if (!t->is_client || t->exp_ns != T_NEVER || t->heap_pos != SLOT_NONE)
+	if (!t->is_client || t->is_unheld || t->exp_ns != T_NEVER || t->heap_pos != SLOT_NONE)
 		return 0;
 	return minheap_set(&co->waiting, waiting_pos(d), slot, t->use_end_ns);
 }
@@ -173,17 +174,44 @@ static void init_track(struct detector *d, const struct proctab *pt, uint32_t sl
 	};
 }
 
+/*
+ * Does this open stand in for one that the server had ended and its program has just closed? After
+ * a restart of the server a pool does so at each next use, for minutes: it does not grow, so that
+ * says nothing about the others that lie there.
+ */
+static bool takes_place(struct cohort *co, int64_t now_ns)
+{
+	if (now_ns - co->vacated_ns > REPLACE_NS)
+		co->n_vacated = 0;
+	if (!co->n_vacated)
+		return false;
+	co->n_vacated--;
+	return true;
+}
+
+static void note_vacated(struct cohort *co, const struct conn *c, const struct event *ev)
+{
+	if (ev->close != CLOSE_APP || !c || conn_has_slot(c) || c->fin_how == FIN_SHUTDOWN)
+		return;
+	if (ev->t_ns - co->vacated_ns > REPLACE_NS)
+		co->n_vacated = 0;
+	co->n_vacated++;
+	co->vacated_ns = ev->t_ns;
+}
+
 /* Passes over the others, and is from then on one of them. */
 static int count_open(struct detector *d, uint32_t cohort, uint32_t slot, const struct event *ev)
 {
 	struct cohort *co = cohort_at(d, cohort);
 	int err = opener_ref(d, cohort, ev->tid, &d->tracks[slot].opener);
 
+	co->opens++;
+	d->usages[co->usage].last_open_ns = ev->t_ns;
+	if (takes_place(co, ev->t_ns))
+		return err;
 	if (!err)
 		opener_at(d, d->tracks[slot].opener)->last_open_ns = ev->t_ns;
-	co->opens++;
 	co->last_open_ns = ev->t_ns;
-	d->usages[co->usage].last_open_ns = ev->t_ns;
 	return pass_over(d, co, ev->t_ns) ? -ENOMEM : err;
 }
 
@@ -412,6 +440,7 @@ int track_close(struct detector *d, const struct proctab *pt, const struct event
 	co = cohort_at(d, t->cohort);
 	co->closes++;
 	co->last_ns = ev->t_ns;
+	note_vacated(co, c, ev);
 	if (ev->close == CLOSE_APP && c && conn_has_slot(c) && !ch->is_rejected) {
 		if (co->usage != SLOT_NONE)
 			d->usages[co->usage].app_closed++;
@@ -423,4 +452,117 @@ int track_close(struct detector *d, const struct proctab *pt, const struct event
 	}
 	note_left(d, co, t, RESOLVED_DRAINED);
 	return forget(d, ch->conn);
+}
+
+/* --- who holds it --- */
+
+static int set_unheld(struct detector *d, uint32_t slot, bool is_unheld)
+{
+	struct track *t = &d->tracks[slot];
+	struct cohort *co = cohort_at(d, t->cohort);
+
+	if (t->is_unheld == is_unheld)
+		return 0;
+	t->is_unheld = is_unheld;
+	if (is_unheld) {
+		unexpose(d, co, slot);
+		minheap_remove(&co->waiting, waiting_pos(d), slot);
+	}
+	if (wait_again(d, co, slot))
+		return -ENOMEM;
+	return cohort_mark(d, t->cohort);
+}
+
+int track_held(struct detector *d, const struct proctab *pt, const struct proctab_change *ch)
+{
+	if (!find_track(d, ch))
+		return 0;
+	return set_unheld(d, ch->conn, proctab_conn(pt, ch->conn)->is_unheld);
+}
+
+/* As expose(), of one that was passed over at @exp_ns: the list stays in order. */
+static void expose_again(struct detector *d, struct cohort *co, uint32_t slot, int64_t exp_ns)
+{
+	struct track *t = &d->tracks[slot];
+	uint32_t prev = co->exp_last;
+
+	while (prev != SLOT_NONE && d->tracks[prev].exp_ns > exp_ns)
+		prev = d->tracks[prev].prev;
+	t->exp_ns = exp_ns;
+	t->prev = prev;
+	t->next = prev == SLOT_NONE ? co->exp_first : d->tracks[prev].next;
+	if (prev == SLOT_NONE)
+		co->exp_first = slot;
+	else
+		d->tracks[prev].next = slot;
+	if (t->next == SLOT_NONE)
+		co->exp_last = slot;
+	else
+		d->tracks[t->next].prev = slot;
+	co->n_exposed++;
+}
+
+static void leave_holder(struct detector *d, const struct proctab *pt, const struct track *t,
+			 int64_t now_ns)
+{
+	const struct cohort *co = cohort_at(d, t->cohort);
+
+	note_left(d, co, t, RESOLVED_DRAINED);
+	if (co->usage == SLOT_NONE)
+		return;
+	d->usages[co->usage].has_handed_on = true;
+	if (t->exp_ns != T_NEVER && d->usages[co->usage].has_exited)
+		service_uncarry(d, pt, co->usage, now_ns);
+}
+
+static int join_holder(struct detector *d, const struct proctab *pt, uint32_t slot, uint32_t cohort,
+		       int64_t exp_ns)
+{
+	struct cohort *co = cohort_at(d, cohort);
+	struct track *t = &d->tracks[slot];
+	const struct counts *counts = &proctab_usage(pt, co->usage)->counts;
+
+	t->cohort = cohort;
+	t->opened_before = (uint32_t)counts->opened;
+	t->closed_before = (uint32_t)counts->closed;
+	t->app_closed_before = (uint32_t)d->usages[co->usage].app_closed;
+	detector_ref(d, co->usage);
+	co->n_open++;
+	if (exp_ns != T_NEVER)
+		expose_again(d, co, slot, exp_ns);
+	if (wait_again(d, co, slot))
+		return -ENOMEM;
+	return cohort_mark(d, cohort);
+}
+
+/*
+ * Another process is charged from now on, and a finding names that one. What is known of the
+ * connection goes with it: who opened it, past which others, and since when it lies idle; and what
+ * the opener's cohort has learned goes to the new one, as the same code opened it.
+ */
+int track_move(struct detector *d, const struct proctab *pt, const struct event *ev,
+	       const struct proctab_change *ch)
+{
+	struct track *t = find_track(d, ch);
+	uint32_t to, opener = SLOT_NONE;
+	int64_t exp_ns;
+	int err;
+
+	if (!t)
+		return 0;
+	err = track_held(d, pt, ch);
+	if (cohort_at(d, t->cohort)->usage == ch->usage)
+		return err;
+	err = cohort_get(d, ch->usage, cohort_at(d, t->cohort)->site, ev->t_ns, &to);
+	if (err)
+		return err;
+	if (t->opener != SLOT_NONE)
+		err = opener_move(d, t->opener, to, &opener);
+	cohort_teach(cohort_at(d, t->cohort), cohort_at(d, to), ev->t_ns);
+	leave_holder(d, pt, t, ev->t_ns);
+	exp_ns = t->exp_ns;
+	if (forget(d, ch->conn))
+		err = -ENOMEM;
+	t->opener = opener;
+	return join_holder(d, pt, ch->conn, to, exp_ns) ? -ENOMEM : err;
 }

@@ -43,6 +43,20 @@ char *words_where(const struct holder_info *h, char buf[static WORDS_WHERE_LEN])
 	return buf;
 }
 
+char *words_server(const struct endpoint *ep, const struct holder *via,
+		   char buf[static WORDS_SERVER_LEN])
+{
+	char address[ENDPOINT_STRLEN];
+
+	endpoint_format(ep, address);
+	if (via)
+		snprintf(buf, WORDS_SERVER_LEN, "%s -> %s (%" PRIu32 ")", address,
+			 words_name(&via->info), via->info.pid);
+	else
+		snprintf(buf, WORDS_SERVER_LEN, "%s", address);
+	return buf;
+}
+
 const char *words_conn_state(int64_t fin_ns, uint8_t fin_how)
 {
 	if (fin_ns == T_NEVER)
@@ -230,6 +244,8 @@ static void finding_counts(struct strbuf *sb, const struct finding *f)
 	add_count(sb, ", closed ", f->closed, "");
 	if (f->adopted)
 		add_count(sb, ", ", f->adopted, " there before");
+	if (f->moved_in)
+		add_count(sb, ", ", f->moved_in, " taken over from another process");
 	if (isfinite(f->window_s))
 		strbuf_printf(sb, " in %s", text_duration(ns_from_s(f->window_s), span));
 	if (f->kind == FINDING_FD_LEAK) {
@@ -282,6 +298,9 @@ int words_finding(struct strbuf *sb, const struct finding *f)
 		add_peer(sb, f);
 	else if (!f->holder)
 		strbuf_puts(sb, "this node");
+	if (f->via_pid)
+		strbuf_printf(sb, " via %s (pid %" PRIu32 ")", f->via_comm[0] ? f->via_comm : "-",
+			      f->via_pid);
 	strbuf_puts(sb, "\n");
 
 	if (f->status == FINDING_RESOLVED)
@@ -292,6 +311,9 @@ int words_finding(struct strbuf *sb, const struct finding *f)
 			      f->reason);
 	if (f->kind == FINDING_LEAK || f->kind == FINDING_FD_LEAK)
 		finding_counts(sb, f);
+	if (f->downstream_of[0])
+		strbuf_printf(sb, INDENT "it holds what its clients leak: finding %s\n",
+			      f->downstream_of);
 	if (f->kind != FINDING_FD_LEAK && f->kind != FINDING_BLIND)
 		finding_budget(sb, f);
 	return sb->err;

@@ -19,6 +19,11 @@ const char *words_name(const struct holder_info *h);
 #define WORDS_WHERE_LEN 256
 char *words_where(const struct holder_info *h, char buf[static WORDS_WHERE_LEN]);
 
+/* "10.0.4.20:6432", and " -> pgbouncer (988)" behind it where it ends in @via; NULL: not known. */
+#define WORDS_SERVER_LEN 320
+char *words_server(const struct endpoint *ep, const struct holder *via,
+		   char buf[static WORDS_SERVER_LEN]);
+
 /* ESTABLISHED, CLOSE_WAIT, CLOSE, FIN_WAIT2. @fin_ns T_NEVER: ESTABLISHED. */
 const char *words_conn_state(int64_t fin_ns, uint8_t fin_how);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,7 @@ static int make_row(struct top_row *row, const struct engine *e, uint32_t slot)
 	if (!row->holder || !row->peer)
 		return 0;
 	row->counts = &u->counts;
+	row->via = proctab_via(e->table, u);
 	row->usage = slot;
 	detector_usage(e->detector, e->table, slot, &row->view);
 	row->finding = detector_find(e->detector, slot);
@@ -215,7 +217,7 @@ static void add_leak(struct top_peer *t, const struct finding *f)
 }
 
 /* Leaks of holders that the filter hides eat the same budget, so all findings count. */
-static int add_leaks(struct top_model *m, const struct engine *e)
+static int add_findings(struct top_model *m, const struct engine *e)
 {
 	for (uint32_t i = 0; i < detector_n_findings(e->detector); i++) {
 		struct finding f;
@@ -229,6 +231,8 @@ static int add_leaks(struct top_model *m, const struct engine *e)
 			if (f.kind == FINDING_LEAK && f.status == FINDING_FIRING &&
 			    endpoint_equal(&f.peer, &m->peers[p].peer->endpoint))
 				add_leak(&m->peers[p], &f);
+		if (f.kind == FINDING_BLIND && f.status == FINDING_FIRING)
+			snprintf(m->blind, sizeof(m->blind), "%s", f.reason);
 		finding_release(&f);
 	}
 	return 0;
@@ -240,18 +244,22 @@ int top_model_build(struct top_model *m, const struct engine *e, enum top_sort s
 	struct top_model new = {
 		.now_ns = e->now_ns,
 		.wall_offset_ns = e->wall_offset_ns,
-		.lost = proctab_lost(e->table),
+		.lost = proctab_lost(e->table) + detector_lost(e->detector),
 		.is_lost_measured = true,
+		.drift = e->drift,
+		.unheld = e->unheld,
+		.repaired = e->repaired,
 	};
 	int err = add_rows(&new, e, filter, arg);
 
+	proctab_ledger(e->table, &new.ledger);
 	if (err)
 		goto out;
 	count_rows(&new);
 	err = add_peers(&new, e, filter != NULL);
 	if (err)
 		goto out;
-	err = add_leaks(&new, e);
+	err = add_findings(&new, e);
 	if (err)
 		goto out;
 	qsort_r(new.rows, new.n_rows, sizeof(*new.rows), compare_rows, &sort);

@@ -27,8 +27,9 @@ struct top_row {
 	const struct counts *counts;
 	uint32_t usage; /* slot */
 	struct usage_view view;
-	uint32_t finding;	/* index for detector_finding(), or SLOT_NONE */
-	struct finding *detail; /* owned by the model: the firing finding; NULL: none */
+	uint32_t finding;	  /* index for detector_finding(), or SLOT_NONE */
+	const struct holder *via; /* borrowed: its connections end there; NULL: none known */
+	struct finding *detail;	  /* owned by the model: the firing finding; NULL: none */
 };
 
 struct top_peer {
@@ -47,6 +48,10 @@ struct top_model {
 	uint64_t connections;
 	uint64_t lost, adopted;
 	bool is_lost_measured; /* false: the source cannot tell */
+	int64_t drift, unheld; /* -1: not measured */
+	uint64_t repaired;
+	struct counts ledger; /* of the node */
+	char blind[256];      /* why counts are estimates; "": they are not */
 };
 
 /* Is this holder's use of this peer shown? */

@@ -64,6 +64,10 @@ static void make_header(struct strbuf *sb, const struct top_model *m,
 		add_number(sb, "   lost ", m->lost, "");
 	else
 		strbuf_puts(sb, "   lost -");
+	if (m->drift >= 0)
+		add_number(sb, "  drift ", (uint64_t)m->drift, "");
+	if (m->unheld > 0)
+		add_number(sb, "  unheld ", (uint64_t)m->unheld, "");
 	if (detail < 3)
 		add_number(sb, "  adopted ", m->adopted, "");
 }
@@ -276,14 +280,14 @@ static struct shown choose_columns(const struct top_model *m, const struct top_t
 
 static void row_cells(struct table *t, const struct top_row *r, struct shown shown, int64_t now_ns)
 {
-	char where[WORDS_WHERE_LEN], address[ENDPOINT_STRLEN], rate[TEXT_DURATION_LEN];
+	char where[WORDS_WHERE_LEN], server[WORDS_SERVER_LEN], rate[TEXT_DURATION_LEN];
 
 	count_cell(t, r->holder->info.pid);
 	table_cell(t, words_name(&r->holder->info));
 	if (shown.where)
 		table_cell(t, words_where(&r->holder->info, where));
 	if (shown.server)
-		table_cell(t, endpoint_format(&r->peer->endpoint, address));
+		table_cell(t, words_server(&r->peer->endpoint, r->via, server));
 	count_cell(t, r->counts->open);
 	count_cell(t, r->view.idle);
 	count_cell(t, r->counts->opened);
@@ -324,6 +328,18 @@ int top_text_row(struct strbuf *sb, const struct top_row *row, const struct top_
 	return sb->err;
 }
 
+int top_text_blind(struct strbuf *sb, const struct top_model *m, const struct top_text_options *o)
+{
+	struct strbuf line = {0};
+
+	if (!m->blind[0])
+		return sb->err;
+	strbuf_printf(&line, "blind: %s", m->blind);
+	add_line(sb, &line, o);
+	strbuf_release(&line);
+	return sb->err;
+}
+
 int top_text_nothing(struct strbuf *sb, const struct top_text_options *o)
 {
 	struct strbuf line = {0};
@@ -357,5 +373,5 @@ int top_text(struct strbuf *sb, const struct top_model *m, const struct top_text
 	}
 	if (worst)
 		top_text_row(sb, worst, o);
-	return sb->err;
+	return top_text_blind(sb, m, o);
 }

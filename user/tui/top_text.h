@@ -3,7 +3,7 @@
  * top_text.h - a frame of `top` as plain text: batch mode, pipes, and what the screen draws
  *
  * The screen's layout without colour or cursor: header, budgets, an empty line, the table, the
- * sentence about the most suspicious row. Pure; foreign text was cleaned by the collector.
+ * sentences about the most suspicious row and about what could not be counted. Pure; foreign text was cleaned by the collector.
  */
 #ifndef CONNLEAK_TOP_TEXT_H
 #define CONNLEAK_TOP_TEXT_H
@@ -31,6 +31,8 @@ int top_text_budgets(struct strbuf *sb, const struct top_model *m,
 int top_text_table(struct strbuf *sb, const struct top_model *m, const struct top_text_options *o);
 /* The sentence that stands in for a table without rows. */
 int top_text_nothing(struct strbuf *sb, const struct top_text_options *o);
+/* Why counts are estimates, in one sentence. */
+int top_text_blind(struct strbuf *sb, const struct top_model *m, const struct top_text_options *o);
 /* The finding of one row, in one sentence. */
 int top_text_row(struct strbuf *sb, const struct top_row *row, const struct top_text_options *o);
 

@@ -151,6 +151,17 @@ static void draw_help(int y, int bottom)
 		mvaddstr(y++, 0, help_lines[i]);
 }
 
+/* What could not be counted, above the selected row's sentence; returns where the rows end. */
+static int draw_blind(const struct top_model *m, const struct top_text_options *o, int bottom)
+{
+	struct strbuf sb = {0};
+
+	if (m->blind[0] && bottom > 3 && !top_text_blind(&sb, m, o) && sb.buf)
+		put_line(--bottom, A_NORMAL, sb.buf);
+	strbuf_release(&sb);
+	return bottom;
+}
+
 /* The last two lines: the selected row's sentence, and the keys. */
 static void draw_foot(const struct top_view *v, const struct top_model *m,
 		      const struct top_text_options *o)
@@ -174,6 +185,7 @@ void top_view_draw(struct top_view *v, const struct top_model *m, const struct t
 	erase();
 	top_text_header(&head, m, &options);
 	top_text_budgets(&head, m, &options);
+	bottom = draw_blind(m, &options, bottom);
 	y = put_lines(0, bottom, head.buf) + 1;
 	if (m->n_rows)
 		top_text_table(&table, m, &options);
