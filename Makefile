@@ -45,7 +45,7 @@ named = $(addprefix $(O)/obj/user/,$(shell sed -n 's/^ \* objects: //p' $(1)))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-build deps-demo deps-test tools check check-root test e2e demo bench ledger \
-	format format-check sizes install clean help
+	format format-check install clean help
 
 all: $(O)/connleak ## build build/connleak
 
@@ -58,7 +58,7 @@ deps-test:
 deps: deps-test ## install the Debian packages that building and testing need
 
 # --- kernel programs ---
-$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c | deps-build-once
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
@@ -92,9 +92,18 @@ $(O)/connleak: $(call obj,$(USER)) | $(O)/core_pure.ok
 .PHONY: deps-build-once
 deps-build-once:
 	@command -v $(CLANG) >/dev/null && command -v $(BPFTOOL) >/dev/null && \
-	command -v $(PKG_CONFIG) >/dev/null && \
+	command -v $(LLVM_STRIP) >/dev/null && command -v $(PKG_CONFIG) >/dev/null && \
 	$(PKG_CONFIG) --exists libbpf libelf zlib jansson ncursesw || \
-	{ tools/deps.sh print build; exit 1; }
+	{ tools/deps.sh print build && echo "connleak: $(CLANG), $(BPFTOOL), $(LLVM_STRIP)," \
+	"$(PKG_CONFIG) or what it should know of is not found" >&2; exit 1; }
+
+# So do the tests and the tools, which need more than the program.
+.PHONY: deps-test-once deps-tools-once
+deps-test-once: deps-build-once
+	@$(PKG_CONFIG) --exists cmocka || { tools/deps.sh print build demo test; exit 1; }
+deps-tools-once: deps-build-once
+	@$(PKG_CONFIG) --exists libpq || { tools/deps.sh print build; exit 1; }
+$(call obj,$(UNIT) $(ROOT)): | deps-test-once
 
 # user/core/ calls nothing but strings, memory, mathematics and jansson's tree.
 $(O)/core_pure.ok: $(call obj,$(CORE)) tests/core_pure.sh tests/core_pure.allow
@@ -117,12 +126,13 @@ $(O)/tests/root_%: $(O)/obj/tests/root/%.o $(call obj,$(CORE) $(wildcard user/co
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ -lcmocka $(LIBS) -o $@
 
-$(O)/tools/%: tools/%.c
+$(O)/tools/%: tools/%.c | deps-tools-once
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -I$(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql) \
 		$(ALL_CFLAGS) $(LDFLAGS_ALL) $< -lpq -lpthread -lm -o $@
 tools: $(TOOLS_BIN) ## build the order service and the load tools
+	@:
 
 check: $(UNIT_BIN) $(O)/core_pure.ok $(O)/tests/schema_lines ## unit tests: no root, no network, seconds
 	$(Q)tests/run.sh $(UNIT_BIN) $(O)/tests/schema_lines
@@ -162,10 +172,10 @@ install: $(O)/connleak ## PREFIX=/usr/local, DESTDIR=
 	install -D -m 644 man/connleak.8 $(DESTDIR)$(PREFIX)/share/man/man8/connleak.8
 
 clean: ## remove what was built
-	rm -rf $(O)
+	rm -rf $(O) build-clang build-san
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 	@echo "Variables: O=build PREFIX=/usr/local DESTDIR= V=1 SAN=address,undefined DEVELOPER=1"
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

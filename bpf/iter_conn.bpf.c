@@ -66,13 +66,20 @@ int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct tcp_sock *tp;
 	struct cl_sock *s;
 	__u32 flags, i;
+	int state;
 
 	if (!sk || !c)
 		return 0;
-	if (c->flags & CL_CONNECTING && sk->__sk_common.skc_state == TCP_ESTABLISHED)
+	/*
+	 * The state first: it is stored after its event's programs have run, so what the flags do
+	 * not know of a state that is read before them was skipped and is not just on its way.
+	 */
+	state = sk->__sk_common.skc_state;
+	flags = *(volatile __u32 *)&c->flags;
+	if (flags & CL_CONNECTING && state == TCP_ESTABLISHED)
 		count_skipped_open(sk, c);
-	if (c->flags & CL_SLOT && sk->__sk_common.skc_state != TCP_ESTABLISHED)
-		count_skipped_end(sk, c, sk->__sk_common.skc_state);
+	else if (flags & CL_SLOT && state != TCP_ESTABLISHED)
+		count_skipped_end(sk, c, state);
 	flags = c->flags & ~CL_FD;
 	if (sk->sk_socket)
 		flags |= CL_FD;
@@ -97,7 +104,7 @@ int walk_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	s->lport = c->lport;
 	s->rport = sock_dport(sk);
 	s->family = sk->__sk_common.skc_family == AF_INET6 ? 6 : 4;
-	s->state = sk->__sk_common.skc_state;
+	s->state = state;
 	s->flags = flags;
 	s->how = c->how;
 	s->netns = sock_netns(sk);

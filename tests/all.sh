@@ -8,13 +8,23 @@ jobs=$(nproc)
 counts=$(mktemp)
 export COUNTS=$counts
 trap 'rm -f "$counts"' EXIT
-failed=0
+
+n_failed()
+{
+	awk '{ f += $2 } END { print f + 0 }' "$counts"
+}
 
 step() # TITLE COMMAND...
 {
-	echo "== $1"
+	local title=$1 before
 	shift
-	"$@" || failed=1
+	before=$(n_failed)
+	echo "== $title"
+	"$@" || [ "$(n_failed)" -gt "$before" ] || {
+		# A build or the format: run.sh has counted nothing.
+		echo "FAIL  $title"
+		echo "0 1 0" >>"$counts"
+	}
 }
 
 step "build" make --no-print-directory -j"$jobs" DEVELOPER=1 all tools
@@ -28,10 +38,9 @@ step "format" make --no-print-directory format-check
 step "kernel tests" make --no-print-directory -s -j"$jobs" check-root
 step "end to end" make --no-print-directory -s e2e
 
-awk -v failed="$failed" '
+awk '
 	{ p += $1; f += $2; s += $3 }
 	END {
-		if (failed && !f) f = 1
 		printf "%d passed, %d failed, %d skipped\n", p, f, s
 		exit f > 0
 	}' "$counts"

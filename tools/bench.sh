@@ -12,13 +12,13 @@ connects=${CONNECTS:-40000}
 rounds=${ROUNDS:-3}
 port=${PORT:-15999}
 stats=/proc/sys/kernel/bpf_stats_enabled
-work=$(mktemp -d)
 stats_before=$(cat "$stats") || exit 3
 bpftool=$(command -v bpftool || echo /usr/sbin/bpftool)
 tcplife=$(command -v tcplife || echo /usr/sbin/tcplife)
 
 [ "$(id -u)" = 0 ] || { echo "bench.sh: loads kernel programs: run it as root" >&2 && exit 3; }
 [ -x "$tcplife" ] || { echo "bench.sh: no tcplife: apt-get install libbpf-tools" >&2 && exit 3; }
+work=$(mktemp -d "${TMPDIR:-/tmp}/connleak-bench.XXXXXX") || exit 5
 
 # tcplife's tracepoint is found through tracefs
 tracefs=

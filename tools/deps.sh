@@ -22,12 +22,15 @@ if [ -n "$print" ] || [ "$(id -u)" != 0 ]; then
 fi
 echo "installing:$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
-# PostgreSQL's package would start a server of its own on port 5432; the tests start theirs.
+# PostgreSQL's package would start a server of its own; the tests and the demo start theirs.
 guard=/usr/sbin/policy-rc.d
 if [ ! -e "$guard" ]; then
 	printf '#!/bin/sh\nexit 101\n' >"$guard"
 	chmod 755 "$guard"
 	trap 'rm -f "$guard"' EXIT
+	# dash runs no EXIT trap when a signal ends it
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
 fi
 apt-get update -qq >&2
 $command -qq >&2

@@ -5,7 +5,10 @@
 need "$TOOLS/pool" pgbench psql go setpriv ss
 
 go_client=$work/goclient
-"$e2e/clients/build_go.sh" "$go_client" || skip "the Go client does not build"
+"$e2e/clients/build_go.sh" "$go_client" || {
+	echo "the Go client does not build"
+	exit 1
+}
 pg_start 150 || exit 1
 pgbench -iq -s 1 >/dev/null 2>&1 || exit 1
 

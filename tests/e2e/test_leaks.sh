@@ -5,9 +5,13 @@
 need "$TOOLS/order-service" go setpriv ss
 
 go_client=$work/goclient
-"$e2e/clients/build_go.sh" "$go_client" || skip "the Go client does not build"
+"$e2e/clients/build_go.sh" "$go_client" || {
+	echo "the Go client does not build"
+	exit 1
+}
 pg_start 600 || exit 1
-within_s=150
+# database/sql over lib/pq opens from several threads, and only rungs of one thread count.
+declare -A within_s=([go_pq]=240)
 rate='all[0]["evidence"]["leak_rate_per_min"]'
 rate_low='all[0]["evidence"]["leak_rate_low"]'
 rate_high='all[0]["evidence"]["leak_rate_high"]'
@@ -31,7 +35,7 @@ for name in service partly go_pq go_pgx python late; do
 	end "watch_$name"
 	out=$work/watch_$name.out
 	check_verdict "watch_$name" leak 1
-	check_at_most "seconds until $name was found" "$within_s" "$(json "$out" 'd["watched_s"]')"
+	check_at_most "seconds until $name was found" "${within_s[$name]:-150}" "$(json "$out" 'd["watched_s"]')"
 	check_json "one finding, then the verdict" '["connleak.finding/v1", "connleak.verdict/v1"]' \
 		"$out" '[o["schema"] for o in all]'
 	check_json "$name: the verdict names the finding" true "$out" 'd["findings"] == [all[0]["id"]]'
@@ -52,7 +56,7 @@ check_equal "exit code of the text form" 1 "$status"
 text=$(cat "$work/text.out")
 check_match "the text names the process, its version and the server" \
 	"^LEAK +order-service \\(pid ${run_pid[service]}, v2.3.9.*\\) -> 127.0.0.1:$PGPORT\$" "$text"
-check_match "the text says how fast" 'opened [0-9]+, closed 0 in .*: [0-9.]+/min leaking' "$text"
+check_match "the text says how fast" 'opened [0-9]+, closed 0(, [0-9]+ there before)? in .*: [0-9.]+/min leaking' "$text"
 check_match "the text says how long it lasts" '[0-9]+ left: at this rate gone in about [0-9]' "$text"
 check_json "the version" v2.3.9 "$work/watch_service.out" 'all[0]["holder"]["version"]'
 check_json "12 a minute are within the rate's interval" true "$work/watch_service.out" \

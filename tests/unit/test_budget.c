@@ -4,9 +4,11 @@
  * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
- * objects: core/proctab_store.o core/endpoint.o core/holder_info.o
+ * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/text.o
  */
 #include "t.h"
+
+#include <stdio.h>
 
 #include "../../user/core/detector_impl.h"
 #include "stream.h"
@@ -104,6 +106,40 @@ static void a_budget_that_is_not_known_says_nothing(void **state)
 		opens(&s, 1 + (double)i * 0.01, i);
 	stream_run(&s, 60);
 	assert_int_equal(detector_n_findings(s.d), 0);
+	stream_release(&s);
+}
+
+static void a_budget_names_who_has_the_connections(void **state)
+{
+	static const struct {
+		const char *group, *comm;
+		uint64_t n;
+	} who[] = {{"a", "billing", 20},
+		   {"b", "pgbouncer", 17},
+		   {"c", "or\x1b[1m", 30},
+		   {"c", "or\x1b[1m", 12},
+		   {"d", "cron", 2}};
+	uint64_t conn = 1;
+	struct finding f;
+	struct stream s;
+
+	(void)state;
+	stream_init(&s, false, NULL);
+	budget(&s, 0.5, 100, -1);
+	for (uint64_t h = 1; h <= T_COUNT(who); h++) {
+		struct holder_info info = {.pid = (uint32_t)h, .uid = -1};
+
+		info.group = (char *)who[h - 1].group;
+		snprintf(info.comm, sizeof(info.comm), "%s", who[h - 1].comm);
+		stream_event(&s, 1, (struct event){.kind = EV_HOLDER, .holder = h, .info = &info});
+		for (uint64_t i = 0; i < who[h - 1].n; i++)
+			open_by(&s, 1.1, conn++, h, 1);
+	}
+	stream_run(&s, 3);
+	assert_int_equal(detector_finding(s.d, s.pt, 0, &f), 0);
+	assert_int_equal(f.kind, FINDING_BUDGET);
+	assert_non_null(strstr(f.reason, ": or\\x1B[1m 42, billing 20, pgbouncer 17"));
+	finding_release(&f);
 	stream_release(&s);
 }
 
@@ -222,6 +258,7 @@ int main(void)
 		cmocka_unit_test(swinging_around_the_level_is_one_finding),
 		cmocka_unit_test(ninety_percent_is_critical_and_falls_back),
 		cmocka_unit_test(a_budget_that_is_not_known_says_nothing),
+		cmocka_unit_test(a_budget_names_who_has_the_connections),
 		cmocka_unit_test(the_nodes_share_is_set_against_the_nodes_connections),
 		cmocka_unit_test(steady_growth_past_half_fires_rate),
 		cmocka_unit_test(a_level_high_and_flat_is_no_rate),

@@ -259,6 +259,81 @@ static void what_was_left_while_warming_up_may_be_forgiven(void **state)
 	assert_near(v.detectable_leak_per_min, 6.64 * 60 / (1000 - 30), 0.01);
 }
 
+/* Six lost a minute, and a new process each minute: never enough for a rule of one process. */
+static void what_a_process_left_behind_counts_after_its_end(void **state)
+{
+	uint64_t conn = 1;
+	struct verdict v;
+	struct stream s;
+
+	(void)state;
+	begin(&s, 900, 0.5);
+	for (uint64_t life = 1; life <= 15; life++) {
+		double t = (double)(life - 1) * 60 + 0.2;
+
+		holder(&s, t, life, "shop/orders/app");
+		for (uint32_t i = 0; i < 57; i++, conn++) {
+			open_by(&s, t + 1 + i, conn, life, 1 + i);
+			query(&s, t + 1.1 + i, conn, 150);
+			if (i % 10)
+				closes(&s, t + 1.2 + i, conn);
+		}
+		exits(&s, t + 59, life);
+		for (uint64_t i = 57; i > 0; i -= i > 10 ? 10 : i)
+			closes_by(&s, t + 59.1, conn - i, CLOSE_EXIT);
+	}
+	stream_run(&s, 900);
+	v = end(&s, CANARY_END_TIME);
+	assert_int_equal(v.kind, VERDICT_INCONCLUSIVE);
+	assert_true(v.left_idle >= 45);
+	assert_true(v.detectable_leak_per_min > 3);
+}
+
+static void a_leak_once_named_stays_named(void **state)
+{
+	struct verdict then, v;
+	struct stream s;
+
+	(void)state;
+	begin(&s, 1200, 0.5);
+	leak(&s, 1, 160, 6, 1);
+	canary_verdict(s.arg, s.pt, s.d, CANARY_END_TIME, &then);
+	assert_int_equal(then.kind, VERDICT_LEAK);
+	exits(&s, 200, 1);
+	for (uint64_t i = 1; i <= 27; i++)
+		closes_by(&s, 200.1, i, CLOSE_EXIT);
+	stream_run(&s, 201);
+	canary_verdict(s.arg, s.pt, s.d, CANARY_END_PROGRAM, &v);
+	assert_int_equal(v.kind, VERDICT_LEAK);
+	assert_null(strstr(v.reason, "0 connections"));
+	/* A repaired one takes its place. */
+	holder(&s, 202, 2, "shop/orders/app");
+	requests(&s, 203, 1200, 2);
+	assert_int_equal(proctab_find_holder(s.pt, 1), SLOT_NONE);
+	v = end(&s, CANARY_END_TIME);
+	assert_int_equal(v.kind, VERDICT_LEAK);
+	assert_int_equal(v.n_findings, 1);
+	assert_string_equal(v.findings[0], then.findings[0]);
+	assert_null(strstr(v.reason, "none of them came back"));
+	assert_int_equal(v.usage, SLOT_NONE);
+}
+
+static void the_second_figure_is_told_at_99_percent_only(void **state)
+{
+	struct canary_params p = {
+		.window_ns = 900 * NS_PER_S, .detect_per_min = 0.5, .confidence = 0.95};
+	struct verdict v;
+	struct stream s;
+
+	(void)state;
+	canary_free(begin(&s, 900, 0.5));
+	s.arg = canary_new(&p);
+	requests(&s, 1, 900, 1);
+	v = end(&s, CANARY_END_TIME);
+	assert_int_equal(v.kind, VERDICT_PASS);
+	assert_true(isnan(v.named_leak_per_min));
+}
+
 static void only_the_target_counts(void **state)
 {
 	struct verdict v;
@@ -335,6 +410,9 @@ int main(void)
 		cmocka_unit_test(what_the_watched_process_did_stays_counted_after_its_end),
 		cmocka_unit_test(what_is_left_idle_asks_for_a_longer_window),
 		cmocka_unit_test(what_was_left_while_warming_up_may_be_forgiven),
+		cmocka_unit_test(what_a_process_left_behind_counts_after_its_end),
+		cmocka_unit_test(a_leak_once_named_stays_named),
+		cmocka_unit_test(the_second_figure_is_told_at_99_percent_only),
 		cmocka_unit_test(only_the_target_counts),
 		cmocka_unit_test(the_leak_of_a_neighbour_is_not_the_targets),
 		cmocka_unit_test(an_empty_watch_is_inconclusive),

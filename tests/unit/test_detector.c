@@ -4,7 +4,7 @@
  * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
- * objects: core/proctab_store.o core/endpoint.o core/holder_info.o
+ * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/text.o
  */
 #include "t.h"
 
@@ -124,7 +124,160 @@ static void listeners_beside_an_idle_pool_are_not_a_leak(void **state)
 	is_silent(&s, 2);
 }
 
+/*
+ * An idle pool that replaces each connection at its own age: those that remain are passed over by
+ * the new ones, and nothing is leaked.
+ */
+static void recycle(bool is_canary, uint32_t n, double life_s, double jitter, double to_s)
+{
+	double ends_s[20];
+	uint64_t conn[20], next = 1;
+	uint32_t rng = 7;
+	struct stream s;
+
+	stream_begin(&s, is_canary);
+	for (uint32_t i = 0; i < n; i++) {
+		opens(&s, 1 + i * 0.02, next);
+		conn[i] = next++;
+		ends_s[i] = 0;
+	}
+	for (;;) {
+		uint32_t first = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (ends_s[i] == 0) {
+				rng = rng * 1664525 + 1013904223;
+				ends_s[i] = (double)s.next_tick_ns / 1e9 +
+					    life_s * (1 - jitter * (rng >> 8) / (1 << 24));
+			}
+			first = ends_s[i] < ends_s[first] ? i : first;
+		}
+		if (ends_s[first] > to_s)
+			break;
+		closes(&s, ends_s[first], conn[first]);
+		opens(&s, ends_s[first] + 0.05, next);
+		conn[first] = next++;
+		ends_s[first] = 0;
+	}
+	is_silent(&s, 20);
+}
+
+static void an_idle_pool_that_recycles_by_age_is_not_a_leak(void **state)
+{
+	(void)state;
+	recycle(false, 10, 1800, 0.25, 4 * 3600);
+	recycle(true, 10, 1800, 0.25, 4 * 3600);
+	recycle(false, 20, 3600, 0.1, 4 * 3600);
+	recycle(true, 20, 3600, 0.1, 4 * 3600);
+}
+
+static void a_process_that_loses_all_is_no_pool(void **state)
+{
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, true);
+	for (uint64_t i = 1; i <= 10; i++) {
+		struct usage_view v;
+
+		opens(&s, (double)i * 6, i);
+		query(&s, (double)i * 6 + 0.1, i, 150);
+		if (i == 1)
+			query(&s, 9.5, i, 90); /* one early return */
+		stream_run(&s, (double)i * 6 + 5);
+		detector_usage(s.d, s.pt, 0, &v);
+		if (i >= 5)
+			assert_int_not_equal(v.state, USAGE_POOL);
+	}
+	stream_release(&s);
+}
+
 /* --- leaking --- */
+
+/* A late start beside more abandoned ones than a ladder stands on. */
+static void hundreds_of_adopted_ones_do_not_hide_new_ones(void **state)
+{
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, false);
+	for (uint64_t i = 1; i <= 600; i++)
+		adopts(&s, 0.5, 100000 + i);
+	leak(&s, 2, 600, 6, 1);
+	fires(&s, RULE_COLD, 320, 360);
+	stream_release(&s);
+}
+
+/* Each snapshot of the third second sees the ping without its answer. */
+static void a_heartbeat_that_is_caught_half_way_is_no_return(void **state)
+{
+	struct usage_view v;
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, false);
+	opens(&s, 1, 1);
+	query(&s, 1.1, 1, 300);
+	opens(&s, 30, 2);
+	for (int t = 40; t < 400; t += 10) {
+		if (t > 150 && t % 30 == 0) {
+			const struct conn *c = proctab_conn(s.pt, proctab_find_conn(s.pt, 1));
+			struct event ev = {.kind = EV_IO, .conn = 1};
+
+			ev.io.tx_ns = stream_ns(&s, t);
+			ev.io.rx_ns = c->rx_ns;
+			ev.io.tx = c->tx + 20;
+			ev.io.rx = c->rx;
+			ev.io.last = IO_LAST_TX;
+			stream_event(&s, t + 0.001, ev);
+			ev.io.rx_ns = stream_ns(&s, t + 0.002);
+			ev.io.rx = c->rx + STREAM_ANSWER + 20;
+			ev.io.last = IO_LAST_RX;
+			stream_event(&s, t + 1.001, ev);
+		} else {
+			query(&s, t, 1, 20);
+		}
+		if (t == 100)
+			opens(&s, 100.5, 3);
+	}
+	detector_usage(s.d, s.pt, 0, &v);
+	assert_int_equal(v.abandoned, 2); /* and the second one */
+	stream_release(&s);
+}
+
+static void opens_to(struct stream *s, double t_s, uint64_t conn, uint16_t port)
+{
+	struct event ev = {
+		.kind = EV_OPEN, .conn = conn, .holder = 1, .tid = 1, .open.peer = stream_pg};
+
+	ev.open.peer.port = port;
+	stream_event(s, t_s, ev);
+}
+
+/* Five rungs within a minute to one server, then none; later three to another. */
+static void a_process_is_found_by_a_usage_that_has_become_quiet(void **state)
+{
+	uint64_t conn = 1;
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, false);
+	for (int i = 0; i < 60; i++) {
+		uint64_t c = 1000 + (uint64_t)i;
+
+		opens_to(&s, 1 + i * 0.5, c, 6432);
+		query(&s, 1.01 + i * 0.5, c, 200);
+		closes(&s, 1.03 + i * 0.5, c);
+	}
+	for (int i = 0; i < 12; i++, conn++)
+		opens_to(&s, i < 6 ? 100 + i * 0.1 : 120 + (i - 6) * 5.1, conn, 5432);
+	for (int i = 0; i < 12; i++, conn++)
+		opens_to(&s, i < 6 ? 500 + i * 0.1 : 520 + (i - 6) * 5.1, conn, 6432);
+	stream_run(&s, 700);
+	assert_true(s.fired_s > 500);
+	assert_int_equal(s.fired_rule, RULE_PROCESS);
+	stream_release(&s);
+}
 
 static void every_request_leaks_10_a_minute_canary_within_150_s(void **state)
 {
@@ -364,6 +517,11 @@ int main(void)
 		cmocka_unit_test(adopted_ones_alone_are_not_a_leak),
 		cmocka_unit_test(servers_turn_for_ever_is_not_a_leak),
 		cmocka_unit_test(listeners_beside_an_idle_pool_are_not_a_leak),
+		cmocka_unit_test(an_idle_pool_that_recycles_by_age_is_not_a_leak),
+		cmocka_unit_test(a_process_that_loses_all_is_no_pool),
+		cmocka_unit_test(hundreds_of_adopted_ones_do_not_hide_new_ones),
+		cmocka_unit_test(a_heartbeat_that_is_caught_half_way_is_no_return),
+		cmocka_unit_test(a_process_is_found_by_a_usage_that_has_become_quiet),
 		cmocka_unit_test(every_request_leaks_10_a_minute_canary_within_150_s),
 		cmocka_unit_test(cold_agent_finds_20_a_minute_after_333_s),
 		cmocka_unit_test(with_a_healthy_history_20_a_minute_take_92_s),

@@ -5,7 +5,7 @@
  * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
- * objects: core/proctab_store.o core/endpoint.o core/holder_info.o
+ * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/text.o
  */
 #include "t.h"
 
@@ -86,7 +86,8 @@ static uint32_t naive_rungs(const struct naive *w, int64_t now, bool own, uint32
 			ready[n++] = c->use_end + TMIN;
 		if (idle && !c->is_adopted && now - c->use_end >= tx)
 			cand[m++] = (struct ladder_cand){
-				c->opened, c->exp || w->last_open > c->use_end + NS_PER_S};
+				.opened_ns = c->opened,
+				.is_seen = c->exp || w->last_open > c->use_end + NS_PER_S};
 	}
 	qsort(ready, n, sizeof(ready[0]), by_time);
 	ladder_count(ready, n, cand, m, &r);

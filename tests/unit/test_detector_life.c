@@ -4,13 +4,14 @@
  * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
- * objects: core/proctab_store.o core/endpoint.o core/holder_info.o
+ * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/text.o
  */
 #include "t.h"
 
 #include <errno.h>
 #include <stdio.h>
 
+#include "../../user/core/detector_impl.h"
 #include "stream.h"
 
 /* --- latch, resolve, identity --- */
@@ -129,6 +130,181 @@ static void the_same_events_give_the_same_id(void **state)
 		stream_release(&s);
 	}
 	assert_string_equal(id[0], id[1]);
+}
+
+/* 61 lost over an hour; then one comes back after that hour, and the others still do not. */
+static void one_return_does_not_excuse_the_others(void **state)
+{
+	struct finding f;
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, false);
+	healthy_history(&s, 300);
+	leak(&s, 301, 301 + 61 * 60, 60, 1);
+	query(&s, 3965, 1, 500);
+	stream_run(&s, 3965 + 1200);
+	f = finding_of(&s, 0);
+	assert_true(f.leaked >= 55);
+	assert_non_null(strstr(f.reason, "some came back, most did not"));
+	finding_release(&f);
+	/* Most of the others come back too: it was none. */
+	for (uint64_t i = 2; i <= 40; i++)
+		query(&s, 5200, i, 500);
+	stream_run(&s, 5200 + 590);
+	f = finding_of(&s, 0);
+	assert_true(f.leaked > 0);
+	assert_non_null(strstr(f.reason, "used or closed since"));
+	finding_release(&f);
+	stream_run(&s, 5200 + 610);
+	assert_int_equal(detector_find(s.d, 0), SLOT_NONE);
+	stream_release(&s);
+}
+
+static void read_resolved(struct stream *s, int64_t now_ns)
+{
+	struct finding *ret = s->arg;
+
+	(void)now_ns;
+	for (uint32_t i = 0; i < detector_n_findings(s->d); i++) {
+		finding_release(ret);
+		assert_int_equal(detector_finding(s->d, s->pt, i, ret), 0);
+	}
+}
+
+static void what_has_resolved_does_not_say_that_none_came_back(void **state)
+{
+	struct finding f = {0};
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, true);
+	s.on_tick = read_resolved;
+	s.arg = &f;
+	leak(&s, 1, 200, 6, 1);
+	assert_non_null(strstr(f.reason, "none came back"));
+	for (uint64_t i = 1; i <= 34; i++)
+		query(&s, 201 + (double)i * 0.01, i, 70);
+	stream_run(&s, 810);
+	assert_int_equal(f.status, FINDING_RESOLVED);
+	assert_null(strstr(f.reason, "none came back"));
+	assert_non_null(strstr(f.reason, "used again"));
+	finding_release(&f);
+	stream_release(&s);
+}
+
+static void rungs_at_their_limit_are_told_as_at_least(void **state)
+{
+	struct finding f;
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, false);
+	leak(&s, 1, 700, 6, 1);
+	f = finding_of(&s, 0);
+	assert_non_null(strstr(f.reason, "at least 64 connections lay idle"));
+	finding_release(&f);
+	stream_release(&s);
+}
+
+static void call_sites_count_in_the_findings_window(void **state)
+{
+	struct finding f;
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, false);
+	healthy_history(&s, 600);
+	leak(&s, 601, 900, 6, 1);
+	f = finding_of(&s, 0);
+	assert_int_equal(f.opened, 50);
+	assert_int_equal(f.sites[0].opened, 50);
+	assert_int_equal(f.sites[0].closed, f.closed);
+	finding_release(&f);
+	stream_release(&s);
+}
+
+/* Each life leaves three rungs; carried over they count halves, which must not all be cut off. */
+static void what_is_carried_over_is_rounded(void **state)
+{
+	struct stream s;
+	uint64_t conn = 1;
+
+	(void)state;
+	stream_init(&s, false, NULL);
+	for (uint64_t life = 1; life <= 8; life++) {
+		double t = 1 + (double)(life - 1) * 125;
+		uint64_t first = conn;
+
+		holder(&s, t, life, "shop/orders/app");
+		for (int i = 0; i < 30; i++) {
+			uint64_t c = 100000 + life * 100 + (uint64_t)i;
+
+			open_by(&s, t + 1 + i * 0.2, c, life, 1);
+			query(&s, t + 1.01 + i * 0.2, c, 200);
+			closes(&s, t + 1.03 + i * 0.2, c);
+		}
+		open_by(&s, t + 10, conn++, life, 1);
+		open_by(&s, t + 40, conn++, life, 1);
+		open_by(&s, t + 70, conn, life, 1);
+		closes(&s, t + 70.2, conn++);
+		exits(&s, t + 120, life);
+		closes_by(&s, t + 120.1, first, CLOSE_EXIT);
+		closes_by(&s, t + 120.1, first + 1, CLOSE_EXIT);
+	}
+	/* One rung of each; the eighth life has the eighth. */
+	fires(&s, RULE_SERVICE, 875, 1001);
+	stream_release(&s);
+}
+
+/* --- full tables --- */
+
+static int opens_at(struct stream *s, double t_s, uint64_t conn, uint64_t holder_id, uint64_t site)
+{
+	struct event ev = {.t_ns = stream_ns(s, t_s),
+			   .kind = EV_OPEN,
+			   .conn = conn,
+			   .holder = holder_id,
+			   .tid = 1,
+			   .site = site,
+			   .open.peer = stream_pg};
+	struct proctab_change ch;
+
+	assert_int_equal(proctab_apply(s->pt, &ev, &ch), 0);
+	return detector_event(s->d, s->pt, &ev, &ch);
+}
+
+static uint32_t cohort_of(const struct stream *s, uint64_t conn)
+{
+	return s->d->tracks[proctab_find_conn(s->pt, conn)].cohort;
+}
+
+static void without_room_for_call_sites_nothing_fails(void **state)
+{
+	uint32_t of_5;
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, false);
+	holder(&s, 0, 2, "other");
+	for (uint64_t site = 0; site < MAX_COHORTS; site++)
+		assert_int_equal(opens_at(&s, 0.1, 1 + site, 1, site), 0);
+	assert_int_equal(detector_lost(s.d), 0);
+	/* One site more: lost is the site. Another process: not followed. Both are counted. */
+	assert_int_equal(opens_at(&s, 0.2, 100001, 1, 999999), 0);
+	assert_int_equal(cohort_of(&s, 100001), cohort_of(&s, 1));
+	assert_int_equal(opens_at(&s, 0.3, 100002, 2, 7), 0);
+	assert_int_equal(cohort_of(&s, 100002), SLOT_NONE);
+	assert_int_equal(detector_lost(s.d), 2);
+	assert_int_equal(proctab_usage(s.pt, 1)->counts.opened, 1);
+	/* The one that has been empty for longest makes room. */
+	of_5 = cohort_of(&s, 6);
+	closes(&s, 0.4, 6);
+	closes(&s, 0.5, 4);
+	assert_int_equal(opens_at(&s, 0.6, 100003, 2, 7), 0);
+	assert_int_equal(cohort_of(&s, 100003), of_5);
+	assert_int_equal(detector_lost(s.d), 2);
+	stream_release(&s);
 }
 
 /* --- properties (docs/detector.md section 10) --- */
@@ -301,6 +477,12 @@ int main(void)
 		cmocka_unit_test(resolves_600_s_after_its_process_exits),
 		cmocka_unit_test(resolves_when_its_connections_are_closed_or_used),
 		cmocka_unit_test(the_same_events_give_the_same_id),
+		cmocka_unit_test(one_return_does_not_excuse_the_others),
+		cmocka_unit_test(what_has_resolved_does_not_say_that_none_came_back),
+		cmocka_unit_test(rungs_at_their_limit_are_told_as_at_least),
+		cmocka_unit_test(call_sites_count_in_the_findings_window),
+		cmocka_unit_test(what_is_carried_over_is_rounded),
+		cmocka_unit_test(without_room_for_call_sites_nothing_fails),
 		cmocka_unit_test(shifting_all_times_changes_nothing),
 		cmocka_unit_test(coarse_ticks_delay_by_at_most_two),
 		cmocka_unit_test(one_more_leaked_connection_never_lowers_the_rungs),

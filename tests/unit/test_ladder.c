@@ -8,6 +8,10 @@
 #include "../../user/core/ladder.h"
 
 #define S 1000000000LL
+#define SEEN(t)                                                                                    \
+	{                                                                                          \
+		.opened_ns = (t), .is_seen = true                                                  \
+	}
 
 static uint32_t count(const int64_t *ready, size_t n, const struct ladder_cand *c, size_t m)
 {
@@ -20,7 +24,7 @@ static uint32_t count(const int64_t *ready, size_t n, const struct ladder_cand *
 static void nothing_gives_no_rungs(void **state)
 {
 	const int64_t ready[] = {1};
-	const struct ladder_cand cand[] = {{5, true}};
+	const struct ladder_cand cand[] = {SEEN(5)};
 
 	(void)state;
 	assert_int_equal(count(NULL, 0, cand, 1), 0);
@@ -31,8 +35,8 @@ static void nothing_gives_no_rungs(void **state)
 static void a_rung_was_opened_when_k_earlier_ones_lay_abandoned(void **state)
 {
 	const int64_t ready[] = {15 * S, 25 * S, 35 * S};
-	const struct ladder_cand early[] = {{14 * S, true}, {24 * S, true}, {34 * S, true}};
-	const struct ladder_cand all[] = {{20 * S, true}, {30 * S, true}, {40 * S, true}};
+	const struct ladder_cand early[] = {SEEN(14 * S), SEEN(24 * S), SEEN(34 * S)};
+	const struct ladder_cand all[] = {SEEN(20 * S), SEEN(30 * S), SEEN(40 * S)};
 
 	(void)state;
 	assert_int_equal(count(ready, 3, all, 3), 3);
@@ -43,8 +47,7 @@ static void a_rung_was_opened_when_k_earlier_ones_lay_abandoned(void **state)
 static void one_burst_is_one_rung(void **state)
 {
 	const int64_t ready[] = {0, 0, 0, 0};
-	const struct ladder_cand burst[] = {
-		{10 * S, true}, {11 * S, true}, {14 * S, true}, {15 * S, true}};
+	const struct ladder_cand burst[] = {SEEN(10 * S), SEEN(11 * S), SEEN(14 * S), SEEN(15 * S)};
 
 	(void)state;
 	assert_int_equal(count(ready, 4, burst, 4), 2);
@@ -53,7 +56,7 @@ static void one_burst_is_one_rung(void **state)
 static void only_the_newest_may_be_unseen(void **state)
 {
 	const int64_t ready[] = {0, 0, 0, 0};
-	const struct ladder_cand c[] = {{10 * S, false}, {20 * S, true}, {30 * S, false}};
+	const struct ladder_cand c[] = {{.opened_ns = 10 * S}, SEEN(20 * S), {.opened_ns = 30 * S}};
 
 	(void)state;
 	assert_int_equal(count(ready, 4, c, 3), 2);
@@ -67,7 +70,7 @@ static void rungs_are_bounded(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100; i++)
-		c[i] = (struct ladder_cand){i * 10 * S, true};
+		c[i] = (struct ladder_cand)SEEN(i * 10 * S);
 	ladder_count(ready, 100, c, 100, &r);
 	assert_int_equal(r.k, LADDER_MAX_RUNGS);
 	assert_true(rungs_span_ns(&r) >= 300 * S);

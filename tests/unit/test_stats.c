@@ -53,6 +53,25 @@ static void poisson_bound_rises_in_events_and_confidence(void **state)
 	assert_true(isfinite(stats_poisson_upper(100000, 0.99)));
 }
 
+static void poisson_bound_of_many_events_meets_the_sum(void **state)
+{
+	static const double confidence[] = {0.5, 0.9, 0.99, 0.9999};
+
+	(void)state;
+	for (size_t i = 0; i < T_COUNT(confidence); i++) {
+		double before = stats_poisson_upper(10000, confidence[i]);
+		double after = stats_poisson_upper(10001, confidence[i]);
+
+		assert_true(after > before);
+		assert_near(after - before, 1, 0.05);
+		/* mean + z sd, roughly */
+		assert_near(stats_poisson_upper(1000000, confidence[i]) / 1000000,
+			    1 + (before - 10000) / 100 / 1000, 1e-4);
+	}
+	/* The sum would have a hundred thousand million terms. */
+	assert_true(isfinite(stats_poisson_upper(UINT32_MAX, 0.99)));
+}
+
 /* Medians of Gamma(a, 1): tables. */
 static void gamma_median_is_within_one_percent(void **state)
 {
@@ -80,6 +99,7 @@ int main(void)
 		cmocka_unit_test(rank_p_falls_in_both_and_is_nothing_without_either),
 		cmocka_unit_test(poisson_bound_is_that_of_the_table),
 		cmocka_unit_test(poisson_bound_rises_in_events_and_confidence),
+		cmocka_unit_test(poisson_bound_of_many_events_meets_the_sum),
 		cmocka_unit_test(gamma_median_is_within_one_percent),
 		cmocka_unit_test(gamma_quantile_rises_in_z_and_is_never_negative),
 	};

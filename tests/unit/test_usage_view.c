@@ -3,7 +3,7 @@
  * test_usage_view.c - the word for what a usage looks like
  * objects: core/usage_view.o core/evidence.o core/finding.o core/stats.o
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o core/endpoint.o
- * objects: core/holder_info.o
+ * objects: core/holder_info.o core/text.o
  */
 #include "t.h"
 
@@ -30,6 +30,11 @@ static void the_state_word_follows_from_the_facts(void **state)
 		{{.open = 20, .opened = 20, .since_open_ns = 60 * S}, USAGE_POOL},
 		{{.open = 20, .opened = 20, .since_open_ns = 59 * S}, USAGE_FILLING},
 		{{.open = 20, .opened = 20, .returns = 50, .since_open_ns = S}, USAGE_POOL},
+		{{.open = 20, .opened = 20, .passed_over = 6, .returns = 9, .since_open_ns = S},
+		 USAGE_POOL},
+		/* It loses what it opens; that one was used again early makes it no pool. */
+		{{.open = 5, .opened = 5, .passed_over = 2, .returns = 1, .since_open_ns = S},
+		 USAGE_FILLING},
 		{{.open = 1, .opened = 99, .closed = 98, .returns = 98, .since_open_ns = S},
 		 USAGE_OK},
 		{{.open = 9, .opened = 10, .closed = 1, .since_open_ns = S}, USAGE_OK},

@@ -91,7 +91,7 @@ static void endpoint_of(struct endpoint *ep, int family, const uint8_t *addr, ui
 	endpoint_set(ep, family == AF_INET6 || family == 6 ? 6 : 4, addr, port);
 }
 
-static uint64_t key_hash(const struct cl_holder_key *key)
+uint64_t translate_key_hash(const struct cl_holder_key *key)
 {
 	return idmap_hash(key->start_ns ^ (uint64_t)key->tgid << 40);
 }
@@ -100,8 +100,8 @@ uint32_t translate_find_holder(const struct translator *t, const struct cl_holde
 {
 	uint32_t pos, slot;
 
-	for (slot = idmap_first(&t->holder_keys, key_hash(key), &pos); slot != IDMAP_NONE;
-	     slot = idmap_next(&t->holder_keys, key_hash(key), &pos)) {
+	for (slot = idmap_first(&t->holder_keys, translate_key_hash(key), &pos); slot != IDMAP_NONE;
+	     slot = idmap_next(&t->holder_keys, translate_key_hash(key), &pos)) {
 		const struct known_holder *h = holder_at(t, slot);
 
 		if (h->key.tgid == key->tgid && h->key.start_ns == key->start_ns)
@@ -132,7 +132,7 @@ uint32_t translate_get_holder(struct translator *t, const struct cl_holder_key *
 		return IDMAP_NONE;
 	h = holder_at(t, slot);
 	*h = (struct known_holder){.id = ++t->next_holder_id, .key = *key};
-	if (idmap_put(&t->holder_keys, key_hash(key), slot)) {
+	if (idmap_put(&t->holder_keys, translate_key_hash(key), slot)) {
 		h->id = 0;
 		slots_give(&t->holders, slot);
 		return IDMAP_NONE;
@@ -163,7 +163,11 @@ static uint32_t track(struct translator *t, uint64_t id, const struct cl_holder_
 		return IDMAP_NONE;
 	}
 	c = conn_at(t, slot);
-	*c = (struct tracked){.id = id, .holder = holder, .sock = NOT_IN_PASS};
+	*c = (struct tracked){.id = id,
+			      .holder = holder,
+			      .opener = holder,
+			      .opener_id = (uint32_t)holder_at(t, holder)->id,
+			      .sock = NOT_IN_PASS};
 	if (idmap_put(&t->conn_ids, idmap_hash(id), slot)) {
 		c->id = 0;
 		slots_give(&t->conns, slot);
@@ -225,24 +229,29 @@ static void emit_io(struct translator *t, struct tracked *c, const struct moved 
 	translate_emit(t, &ev, t_ns);
 }
 
-/* @counted_by: in whose counters the kernel sees the close, its opener's; NULL: its holder's own */
-static void emit_close(struct translator *t, uint32_t slot, enum close_by by, int64_t t_ns,
-		       const struct cl_holder_key *counted_by)
+/* In whose counters the kernel sees its end; IDMAP_NONE: its opener is forgotten there and here. */
+static uint32_t counter_of(const struct translator *t, const struct tracked *c)
+{
+	return holder_at(t, c->opener)->id == c->opener_id ? c->opener : IDMAP_NONE;
+}
+
+static void emit_close(struct translator *t, uint32_t slot, enum close_by by, int64_t t_ns)
 {
 	struct tracked *c = conn_at(t, slot);
-	uint32_t counter = counted_by ? translate_find_holder(t, counted_by) : c->holder;
 	struct event ev = {.kind = EV_CLOSE,
 			   .conn = c->id,
 			   .holder = holder_at(t, c->holder)->id,
 			   .close = by};
+	uint32_t counter = counter_of(t, c);
 
-	if (counter != c->holder) {
+	/* of a half-closed one the kernel counted the end long ago, and its move settled the rest */
+	if (c->state == TRACKED_SHUTDOWN) {
+		holder_at(t, c->holder)->n_shutdown--;
+	} else if (counter != c->holder) {
 		holder_at(t, c->holder)->closed_more++;
 		if (counter != IDMAP_NONE)
 			holder_at(t, counter)->closed_more--;
 	}
-	if (c->state == TRACKED_SHUTDOWN)
-		holder_at(t, c->holder)->n_shutdown--;
 	translate_emit(t, &ev, t_ns);
 	untrack(t, slot);
 }
@@ -323,13 +332,13 @@ static void on_end(struct translator *t, const struct cl_rec_end *r)
 	c = conn_at(t, slot);
 	emit_io(t, c, &m, t_ns);
 	if (r->head.kind == CL_REC_FD_END)
-		emit_close(t, slot, CLOSE_APP, t_ns, &r->head.holder);
+		emit_close(t, slot, CLOSE_APP, t_ns);
 	else if (r->how == CL_HOW_EXIT)
-		emit_close(t, slot, CLOSE_EXIT, t_ns, &r->head.holder);
+		emit_close(t, slot, CLOSE_EXIT, t_ns);
 	else if (r->how == CL_HOW_APP && !holds_fd(t, c))
-		emit_close(t, slot, CLOSE_APP, t_ns, &r->head.holder);
+		emit_close(t, slot, CLOSE_APP, t_ns);
 	else if (r->how == CL_HOW_UNKNOWN)
-		emit_close(t, slot, CLOSE_PEER, t_ns, &r->head.holder);
+		emit_close(t, slot, CLOSE_PEER, t_ns);
 	else if (c->state == TRACKED_OPEN)
 		emit_fin(t, c, r->how, t_ns);
 }
@@ -467,8 +476,7 @@ static void doubt(struct translator *t, uint32_t slot, const struct cl_sock *s)
 	if (s && !(s->flags & CL_SLOT) && s->flags & CL_FD)
 		emit_fin(t, c, s->how, now_ns);
 	else
-		emit_close(t, slot, c->state == TRACKED_SHUTDOWN ? CLOSE_APP : CLOSE_PEER, now_ns,
-			   NULL);
+		emit_close(t, slot, c->state == TRACKED_SHUTDOWN ? CLOSE_APP : CLOSE_PEER, now_ns);
 }
 
 static void compare_with_pass(struct translator *t)
@@ -490,133 +498,6 @@ static void compare_with_pass(struct translator *t)
 			c->misses = 0;
 		else
 			doubt(t, i, s);
-	}
-}
-
-/* --- losses and counters --- */
-
-struct kernel_counts {
-	struct counts counts;
-	int64_t exit_ns;
-	bool is_known;
-};
-
-/* What the kernel counted already and the next tick will tell. */
-static void subtract_pending(const struct translator *t, const struct cl_holder_key *key,
-			     struct counts *n)
-{
-	for (size_t i = 0; i < t->n_records; i++) {
-		const union record *r = &t->records[i];
-
-		if (r->head.holder.tgid != key->tgid || r->head.holder.start_ns != key->start_ns)
-			continue;
-		if (r->head.kind == CL_REC_OPEN) {
-			n->opened--;
-		} else if (r->head.kind == CL_REC_FAIL) {
-			n->failed--;
-		} else if (r->head.kind == CL_REC_FD_END ||
-			   (r->head.kind == CL_REC_SLOT_END &&
-			    (r->end.how == CL_HOW_APP || r->end.how == CL_HOW_EXIT))) {
-			n->closed--;
-		}
-	}
-}
-
-static void emit_count(struct translator *t, struct known_holder *h, const struct kernel_counts *k)
-{
-	struct event ev = {.kind = EV_COUNT, .holder = h->id, .count = k->counts};
-
-	subtract_pending(t, &h->key, &ev.count);
-	ev.count.moved_in = h->moved_in;
-	ev.count.moved_out = h->moved_out;
-	ev.count.closed += (uint64_t)h->closed_more - h->n_shutdown;
-	ev.count.open =
-		ev.count.opened + ev.count.adopted + h->moved_in - ev.count.closed - h->moved_out;
-	translate_emit(t, &ev, t->pass->now_ns);
-	if (k->exit_ns != T_NEVER && k->exit_ns <= t->pass->now_ns && !h->is_exited) {
-		struct event gone = {.kind = EV_EXIT, .holder = h->id};
-
-		h->is_exited = true;
-		translate_emit(t, &gone, t->pass->now_ns);
-	}
-}
-
-/* All counters are read before the records that they are ahead of are drained. */
-static void emit_counts(struct translator *t)
-{
-	struct kernel_counts *k = calloc(t->holders.n + 1, sizeof(*k));
-
-	if (!k) {
-		t->err = t->err ? t->err : -ENOMEM;
-		return;
-	}
-	for (uint32_t i = 0; i < t->holders.n; i++) {
-		k[i].exit_ns = T_NEVER;
-		if (holder_at(t, i)->id)
-			k[i].is_known = t->ops.counts(t->ops.arg, &holder_at(t, i)->key,
-						      &k[i].counts, &k[i].exit_ns);
-	}
-	t->ops.drain(t->ops.arg);
-	for (uint32_t i = 0; i < t->holders.n; i++)
-		if (k[i].is_known)
-			emit_count(t, holder_at(t, i), &k[i]);
-	free(k);
-}
-
-/* After a loss the kernel's table may know holders of whom nothing was told. */
-static void find_untold_holders(struct translator *t)
-{
-	struct cl_holder_key key;
-	bool has = t->ops.next_holder(t->ops.arg, NULL, &key);
-
-	for (uint32_t n = 0; has && n < MAX_HOLDERS; n++) {
-		translate_get_holder(t, &key);
-		has = t->ops.next_holder(t->ops.arg, &key, &key);
-	}
-}
-
-/* Says what was lost; the kernel's counters put right what that did to the counts. */
-static void emit_losses(struct translator *t)
-{
-	bool is_lossy = false;
-
-	/* what comes now is told as of the tick */
-	t->floor_ns = t->pass->now_ns;
-	for (uint32_t where = 0; where < LOST_MAX; where++) {
-		struct event ev = {.kind = EV_LOST};
-
-		ev.lost.events = t->pass->lost[where];
-		if (where == LOST_TABLE)
-			ev.lost.events += t->n_untracked;
-		if (!ev.lost.events)
-			continue;
-		ev.lost.where = where;
-		translate_emit(t, &ev, t->pass->now_ns);
-		is_lossy = true;
-	}
-	if (is_lossy || translate_repaired(t) != t->repaired_counted)
-		t->count_ticks = LOST_AFTER + 1;
-	t->repaired_counted = translate_repaired(t);
-	if (is_lossy)
-		find_untold_holders(t);
-	if (!t->count_ticks && t->n_ticks % COUNT_EVERY)
-		return;
-	if (t->count_ticks)
-		t->count_ticks--;
-	emit_counts(t);
-}
-
-static void forget_the_dead(struct translator *t)
-{
-	for (uint32_t i = 0; i < t->holders.n; i++) {
-		struct known_holder *h = holder_at(t, i);
-
-		if (!h->id || !h->is_exited || h->n_conns)
-			continue;
-		t->ops.forget(t->ops.arg, &h->key);
-		idmap_del(&t->holder_keys, key_hash(&h->key), i);
-		h->id = 0;
-		slots_give(&t->holders, i);
 	}
 }
 
@@ -712,8 +593,7 @@ int translator_tick(struct translator *t, const struct pass *p, struct snapshot 
 		translate_walk(t);
 	if (!t->err)
 		t->err = snapshot_sort(s);
-	emit_losses(t);
-	forget_the_dead(t);
+	translate_count(t);
 	translate_emit(t, &tick, p->now_ns);
 	s->now_ns = p->now_ns;
 	s->drift = t->drift;

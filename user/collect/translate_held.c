@@ -74,8 +74,11 @@ static void move(struct translator *t, uint32_t slot, const struct cl_holder_key
 	h->n_conns++;
 	h->moved_in++;
 	if (c->state == TRACKED_SHUTDOWN) {
+		/* the kernel has counted its close already, for who let go of it */
 		from->n_shutdown--;
+		from->closed_more--;
 		h->n_shutdown++;
+		h->closed_more++;
 	}
 	c->holder = holder;
 	if (is_new && !t->ops.watch(t->ops.arg, to)) {

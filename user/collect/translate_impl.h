@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * translate_impl.h - private to translate.c (records and passes) and translate_held.c (walks)
+ * translate_impl.h - private to translate.c (records and passes), translate_held.c (walks) and
+ *	translate_count.c (losses and counters)
  */
 #ifndef CONNLEAK_TRANSLATE_IMPL_H
 #define CONNLEAK_TRANSLATE_IMPL_H
@@ -11,8 +12,7 @@
 
 #define MAX_TRACKED   500000
 #define MAX_HOLDERS   65536
-#define COUNT_EVERY   60 /* ticks */
-#define LOST_AFTER    2	 /* passes that must agree before a record counts as lost */
+#define LOST_AFTER    2 /* passes that must agree before a record counts as lost */
 #define NOT_IN_PASS   UINT32_MAX
 #define FIRST_RECORDS 256
 #define MAX_UNKNOWN   256 /* ids kept from one walk to the next */
@@ -24,6 +24,8 @@ struct tracked {
 	uint64_t id; /* 0: free */
 	uint64_t tx, rx;
 	uint32_t holder; /* slot */
+	uint32_t opener; /* slot, which is still that holder's if it has this id */
+	uint32_t opener_id;
 	union {
 		uint32_t sock;	    /* index in this tick's pass, or NOT_IN_PASS */
 		uint32_t next_free; /* the slot table's */
@@ -45,6 +47,8 @@ struct known_holder {
 	bool is_exited;
 	/* what the kernel's counters cannot know */
 	uint64_t moved_in, moved_out;
+	bool was_counted;    /* the kernel's counters were told */
+	bool must_count;     /* ... while they moved, or in a tick with losses: again */
 	int64_t closed_more; /* closes that it did, of what others opened; less the other way */
 	uint32_t n_shutdown; /* half-closed, which the kernel counts as closed */
 };
@@ -61,7 +65,6 @@ struct translator {
 	int64_t last_now_ns; /* T_NEVER before the first tick */
 	int64_t floor_ns;    /* no event of this tick is earlier */
 	uint64_t n_ticks;
-	uint32_t count_ticks; /* ticks that still end with the kernel's counters */
 	uint64_t repaired_counted;
 	uint64_t n_untracked; /* in this tick, for want of room */
 	uint64_t next_holder_id;
@@ -99,9 +102,15 @@ static inline struct tracked *conn_at(const struct translator *t, uint32_t slot)
 void translate_emit(struct translator *t, struct event *ev, int64_t t_ns);
 /* IDMAP_NONE where there is none. */
 uint32_t translate_find_conn(const struct translator *t, uint64_t id);
+uint64_t translate_key_hash(const struct cl_holder_key *key);
 uint32_t translate_find_holder(const struct translator *t, const struct cl_holder_key *key);
 /* Makes and announces it if it is new; IDMAP_NONE without memory or room. */
 uint32_t translate_get_holder(struct translator *t, const struct cl_holder_key *key);
+
+/* --- translate_count.c --- */
+
+/* What was lost, the kernel's counters where they are needed, and the end of dead holders. */
+void translate_count(struct translator *t);
 
 /* --- translate_held.c --- */
 

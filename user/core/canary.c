@@ -15,6 +15,7 @@
 #define BLIND_S		30.0  /* of each window: the rule's own ages and counts */
 #define NAMED_LEAKS	20.0  /* expected leaks that end in `leak` with 99 % (docs/detector.md 7) */
 #define WARM_UP_FROM_S	600.0 /* from here on the first third may be left out */
+#define NAMED_AT	0.99  /* what the 20 are good for */
 #define PROGRESS_NEEDED 5
 #define SLACK_NS	(2 * NS_PER_S) /* the last tick may come a little before the end */
 
@@ -23,6 +24,18 @@ struct watched {
 	uint64_t holder_id;
 	struct counts base, now;
 	uint64_t base_exchanges, exchanges;
+	uint32_t left_idle; /* as of the last tick that it lived */
+	bool has_ended;
+};
+
+/* A leak once named stays named, whatever becomes of the process. */
+struct named {
+	uint32_t abandoned; /* the most there were */
+	double rate_per_min;
+	uint64_t holder_id; /* of then */
+	uint32_t usage;
+	uint32_t n_findings;
+	char findings[16][17];
 };
 
 struct canary {
@@ -35,6 +48,7 @@ struct canary {
 	struct idmap ids; /* of holders, to their place */
 	bool is_out_of_memory;
 	int64_t longest_idle_ns;
+	struct named named;
 	struct canary_progress progress;
 };
 
@@ -126,10 +140,35 @@ static void add_counts(struct counts *sum, const struct counts *n)
 	sum->fd_only += n->fd_only;
 }
 
+static void name_leak(struct canary *c, const struct proctab *pt, const struct detector *d,
+		      uint32_t usage, const struct usage_view *v)
+{
+	struct named *n = &c->named;
+	struct finding f;
+	uint32_t i;
+
+	if (v->abandoned >= n->abandoned) {
+		n->abandoned = v->abandoned;
+		n->rate_per_min = v->rate_per_min;
+		n->usage = usage;
+		n->holder_id = proctab_holder(pt, proctab_usage(pt, usage)->holder)->id;
+	}
+	if (detector_finding(d, pt, detector_find(d, usage), &f)) {
+		c->is_out_of_memory = true;
+		return;
+	}
+	for (i = 0; i < n->n_findings && strcmp(n->findings[i], f.id); i++)
+		;
+	if (i == n->n_findings && i < 16)
+		memcpy(n->findings[n->n_findings++], f.id, sizeof(f.id));
+	finding_release(&f);
+}
+
 static void watch_usages(struct canary *c, const struct proctab *pt, const struct detector *d,
 			 const struct holder *h, struct watched *w)
 {
 	struct canary_progress *p = &c->progress;
+	uint32_t left_idle = 0;
 
 	w->exchanges = 0;
 	w->now = (struct counts){0};
@@ -140,15 +179,22 @@ static void watch_usages(struct canary *c, const struct proctab *pt, const struc
 		if (!is_target(c, pt, i))
 			continue;
 		detector_usage(d, pt, i, &v);
+		left_idle += detector_left_idle(d, pt, i, c->p.start_ns);
 		add_counts(&w->now, &proctab_usage(pt, i)->counts);
 		w->exchanges += v.exchanges;
 		if (v.longest_idle_ns > c->longest_idle_ns)
 			c->longest_idle_ns = v.longest_idle_ns;
 		if (v.k_own > p->k)
 			p->k = v.k_own;
-		if (detector_find(d, i) != SLOT_NONE)
+		if (detector_find(d, i) != SLOT_NONE) {
 			p->is_leak = true;
+			name_leak(c, pt, d, i, &v);
+		}
 	}
+	/* Its end closes everything: what it had left behind until then is what counts. */
+	w->has_ended = h->exit_ns != T_NEVER;
+	if (!w->has_ended)
+		w->left_idle = left_idle;
 }
 
 static bool has_target(const struct canary *c, const struct proctab *pt, const struct holder *h)
@@ -219,8 +265,10 @@ static void sum_progress(struct canary *c)
 static void settle_gone(struct canary *c, const struct proctab *pt)
 {
 	for (uint32_t i = 0; i < c->n_holders; i++)
-		if (proctab_find_holder(pt, c->holders[i].holder_id) == SLOT_NONE)
+		if (proctab_find_holder(pt, c->holders[i].holder_id) == SLOT_NONE) {
 			c->holders[i].now.open = 0;
+			c->holders[i].has_ended = true;
+		}
 }
 
 void canary_tick(struct canary *c, const struct proctab *pt, const struct detector *d,
@@ -266,18 +314,8 @@ static void sum_counts(const struct canary *c, struct verdict *v)
 		v->rejected += less(w->now.rejected, w->base.rejected);
 		v->open += w->now.open;
 		v->exchanges += less(w->exchanges, w->base_exchanges);
+		v->left_idle += w->left_idle;
 	}
-}
-
-static void add_finding(const struct proctab *pt, const struct detector *d, uint32_t i,
-			struct verdict *v)
-{
-	struct finding f;
-
-	if (v->n_findings == 16 || detector_finding(d, pt, i, &f))
-		return;
-	memcpy(v->findings[v->n_findings++], f.id, sizeof(f.id));
-	finding_release(&f);
 }
 
 struct worst {
@@ -304,23 +342,20 @@ static void judge_holder(const struct canary *c, const struct proctab *pt, const
 
 	for (uint32_t i = h->first_usage; i != SLOT_NONE;
 	     i = proctab_usage(pt, i)->next_of_holder) {
-		uint32_t finding = detector_find(d, i);
-		bool is_leak = finding != SLOT_NONE;
+		bool is_leak = detector_find(d, i) != SLOT_NONE;
 		struct usage_view view;
 
 		if (!is_target(c, pt, i))
 			continue;
 		detector_usage(d, pt, i, &view);
 		v->idle += view.idle;
-		v->left_idle += detector_left_idle(d, pt, i, c->p.start_ns);
-		worst->m_late += detector_left_idle(d, pt, i, late_ns);
+		if (h->exit_ns == T_NEVER)
+			worst->m_late += detector_left_idle(d, pt, i, late_ns);
 		if (v->usage == SLOT_NONE || is_worse(&view, is_leak, worst)) {
 			v->usage = i;
 			worst->view = view;
 			worst->is_leak = is_leak;
 		}
-		if (is_leak)
-			add_finding(pt, d, finding, v);
 	}
 }
 
@@ -339,8 +374,9 @@ static void set_power(struct verdict *v, uint64_t m, double window_s)
 	v->detectable_leak_per_min = bound(m, window_s, v->confidence);
 	if (isinf(v->detectable_leak_per_min))
 		v->detectable_leak_per_min = NAN;
-	v->named_leak_per_min =
-		window_s > BLIND_S ? NAMED_LEAKS * 60 / (window_s - BLIND_S) : (double)NAN;
+	v->named_leak_per_min = window_s > BLIND_S && fabs(v->confidence - NAMED_AT) < 1e-9
+					? NAMED_LEAKS * 60 / (window_s - BLIND_S)
+					: (double)NAN;
 	v->needed_window_s =
 		BLIND_S + 60 * stats_poisson_upper((uint32_t)m + 1, v->confidence) / asked;
 }
@@ -462,19 +498,33 @@ static void decide(struct verdict *v, uint64_t m_late)
 		say_too_short(v);
 }
 
-static void say_leak(struct verdict *v, const struct worst *worst)
+static void say_leak(struct verdict *v, const struct named *named, const struct worst *worst)
 {
-	char rate[TEXT_DURATION_LEN];
+	bool is_now = worst->is_leak && worst->view.abandoned;
+	uint32_t n = is_now ? worst->view.abandoned : named->abandoned;
+	double per_min = is_now ? worst->view.rate_per_min : named->rate_per_min;
+	char rate[TEXT_DURATION_LEN], how[64] = "";
 
 	v->kind = VERDICT_LEAK;
-	if (isnan(worst->view.rate_per_min))
+	v->n_findings = named->n_findings;
+	memcpy(v->findings, named->findings, sizeof(v->findings));
+	if (!isnan(per_min))
+		snprintf(how, sizeof(how), ": %s/min leaking", text_rate(per_min, rate));
+	if (is_now)
 		snprintf(v->reason, sizeof(v->reason),
-			 "%u connections are left idle, and none of them came back",
-			 worst->view.abandoned);
+			 "%u connections are left idle and none of them came back%s", n, how);
 	else
 		snprintf(v->reason, sizeof(v->reason),
-			 "%u connections are left idle and none of them came back: %s/min leaking",
-			 worst->view.abandoned, text_rate(worst->view.rate_per_min, rate));
+			 "up to %u connections were left idle at a time%s", n, how);
+}
+
+/* Where the leak was, if that process still is in the table. */
+static uint32_t named_usage(const struct named *n, const struct proctab *pt)
+{
+	const struct usage *u = proctab_usage(pt, n->usage);
+	const struct holder *h = u ? proctab_holder(pt, u->holder) : NULL;
+
+	return h && h->id == n->holder_id ? n->usage : SLOT_NONE;
 }
 
 void canary_verdict(const struct canary *c, const struct proctab *pt, const struct detector *d,
@@ -500,8 +550,13 @@ void canary_verdict(const struct canary *c, const struct proctab *pt, const stru
 		if (h && has_target(c, pt, h))
 			judge_holder(c, pt, d, h, &worst);
 	}
-	if (worst.is_leak) {
-		say_leak(ret, &worst);
+	for (uint32_t i = 0; i < c->n_holders; i++)
+		if (c->holders[i].has_ended)
+			worst.m_late += c->holders[i].left_idle;
+	if (c->named.n_findings) {
+		if (!worst.is_leak)
+			ret->usage = named_usage(&c->named, pt);
+		say_leak(ret, &c->named, &worst);
 		set_power(ret, 0, ret->window_s);
 		explain_power(ret, 0);
 		return;

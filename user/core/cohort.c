@@ -50,31 +50,62 @@ static void unlink_of_usage(struct detector *d, uint32_t slot)
 	co->usage = SLOT_NONE;
 }
 
+static void link_idle(struct detector *d, uint32_t slot)
+{
+	struct cohort *co = cohort_at(d, slot);
+
+	co->idle_prev = d->idle_last;
+	co->idle_next = SLOT_NONE;
+	if (d->idle_last != SLOT_NONE)
+		cohort_at(d, d->idle_last)->idle_next = slot;
+	else
+		d->idle_first = slot;
+	d->idle_last = slot;
+}
+
+static void unlink_idle(struct detector *d, uint32_t slot)
+{
+	const struct cohort *co = cohort_at(d, slot);
+
+	if (co->idle_prev != SLOT_NONE)
+		cohort_at(d, co->idle_prev)->idle_next = co->idle_next;
+	else
+		d->idle_first = co->idle_next;
+	if (co->idle_next != SLOT_NONE)
+		cohort_at(d, co->idle_next)->idle_prev = co->idle_prev;
+	else
+		d->idle_last = co->idle_prev;
+}
+
+void cohort_enter(struct detector *d, uint32_t slot)
+{
+	if (!cohort_at(d, slot)->n_open++)
+		unlink_idle(d, slot);
+}
+
+void cohort_leave(struct detector *d, uint32_t slot)
+{
+	if (!--cohort_at(d, slot)->n_open)
+		link_idle(d, slot);
+}
+
 void cohort_free(struct detector *d, uint32_t slot)
 {
 	struct cohort *co = cohort_at(d, slot);
 
 	unlink_of_usage(d, slot);
+	unlink_idle(d, slot);
 	minheap_remove(&d->due, due_pos(d), slot);
 	minheap_release(&co->waiting);
 	co->is_used = false;
 	slots_give(&d->cohorts, slot);
 }
 
-/* Full: the longest silent cohort without open connections gives way. */
+/* Full: the one that has been without open connections for longest gives way. */
 static void evict(struct detector *d)
 {
-	uint32_t slot = SLOT_NONE;
-
-	for (uint32_t i = 0; i < d->cohorts.n; i++) {
-		const struct cohort *co = cohort_at(d, i);
-
-		if (co->is_used && !co->n_open &&
-		    (slot == SLOT_NONE || co->last_ns < cohort_at(d, slot)->last_ns))
-			slot = i;
-	}
-	if (slot != SLOT_NONE)
-		cohort_free(d, slot);
+	if (d->idle_first != SLOT_NONE)
+		cohort_free(d, d->idle_first);
 }
 
 static void init_cohort(struct detector *d, uint32_t slot, uint32_t usage, uint64_t site,
@@ -100,6 +131,7 @@ static void init_cohort(struct detector *d, uint32_t slot, uint32_t usage, uint6
 	service_inherit(d, &d->usages[usage], co, now_ns);
 	co->tx_ns = cohort_tx_ns(d, co, now_ns);
 	d->usages[usage].first_cohort = slot;
+	link_idle(d, slot);
 }
 
 int cohort_get(struct detector *d, uint32_t usage, uint64_t site, int64_t now_ns,
@@ -118,9 +150,10 @@ int cohort_get(struct detector *d, uint32_t usage, uint64_t site, int64_t now_ns
 		err = slots_take(&d->cohorts, &slot);
 	}
 	if (err) {
-		/* Still full: the call site is lost, the connection is not. */
 		d->own_lost++;
-		slot = d->usages[usage].first_cohort;
+		slot = find_cohort(d, usage, 0);
+		if (slot == SLOT_NONE)
+			slot = d->usages[usage].first_cohort;
 		if (slot == SLOT_NONE)
 			return err;
 		*ret_slot = slot;

@@ -40,6 +40,7 @@ struct detector *detector_new(const struct detector_params *p)
 		d->p.host = "";
 	d->now_ns = T_NEVER;
 	d->blind_alert = SLOT_NONE;
+	d->idle_first = d->idle_last = SLOT_NONE;
 	slots_init(&d->cohorts, sizeof(struct cohort), offsetof(struct cohort, next_free),
 		   MAX_COHORTS);
 	slots_init(&d->openers, sizeof(struct opener), offsetof(struct opener, next_free),

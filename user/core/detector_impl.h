@@ -61,8 +61,9 @@ struct track {
 	uint32_t tick;	     /* number of the tick interval of the last exchange */
 	/* counters of the usage before its open, cut to 32 bits */
 	uint32_t opened_before, closed_before, app_closed_before;
-	uint8_t hb;	 /* repeats in a row */
-	bool is_client;	 /* client's turn when last looked at */
+	uint32_t grown_before; /* usage_grown() before its open */
+	uint8_t hb;	       /* repeats in a row */
+	bool is_client;	       /* client's turn when last looked at */
 	bool is_pending; /* received something unasked: parting words or a NOTIFY, not yet known */
 	bool is_counted; /* its last exchange counted as a return */
 	bool is_used;	 /* something was exchanged since we look */
@@ -104,6 +105,7 @@ struct cohort {
 	uint32_t n_abandoned, n_abandoned_fd;
 	int64_t not_before_ns; /* of the next look: what is large is not looked at each tick */
 	uint32_t due_pos; /* in the detector's `due`; SLOT_NONE: nothing will change by itself */
+	uint32_t idle_prev, idle_next; /* while it has no open connections */
 	uint32_t next_free;
 	bool is_used;
 };
@@ -174,7 +176,13 @@ struct alert {
 	uint32_t peer;
 	struct endpoint endpoint; /* of the peer; the table may give its slot to another */
 	uint32_t service;	  /* SLOT_NONE unless the rule is RULE_SERVICE */
-	int64_t since_ns, fired_ns, held_ns, resolved_ns;
+	int64_t since_ns, fired_ns, resolved_ns;
+	int64_t rule_ns; /* when the rule held last */
+	int64_t held_ns; /* the rule, or most of those that it was told about */
+	/* abandoned when the rule held last, and until when those had been passed over */
+	uint32_t n_abandoned;
+	int64_t abandoned_exp_ns;
+	uint32_t n_untouched; /* of these, as of held_ns */
 	double score, threshold;
 	uint32_t rule_k;
 	int64_t rule_span_ns;
@@ -226,6 +234,7 @@ struct detector {
 	uint32_t *refs; /* by proctab's holder slot: connections and alerts that need the holder */
 	uint32_t n_refs;
 	struct slots cohorts, openers, services, alerts;
+	uint32_t idle_first, idle_last; /* cohorts without open connections, longest first */
 	struct idmap cohort_map, opener_map, service_map;
 	struct minheap due; /* cohorts, by when they must be looked at */
 	uint32_t *pending;  /* connections with is_pending, perhaps */
@@ -259,6 +268,23 @@ static inline struct alert *alert_at(const struct detector *d, uint32_t i)
 	return slots_at(&d->alerts, i);
 }
 
+/*
+ * By how many connections a usage has grown since it began, modulo 2^32: only differences count. A
+ * pool that replaces its connections does not grow, however long each of them lies idle.
+ */
+static inline uint32_t usage_grown(const struct detector *d, const struct proctab *pt,
+				   uint32_t usage)
+{
+	const struct usage *pu = proctab_usage(pt, usage);
+	uint64_t in, out;
+
+	if (!pu)
+		return 0;
+	in = pu->counts.opened + pu->counts.moved_in;
+	out = d->usages[usage].app_closed + pu->counts.rejected + pu->counts.moved_out;
+	return (uint32_t)(in - out);
+}
+
 /* --- detector.c --- */
 /* Grows the array that @array points to, so that [@i] exists; new entries are zero. 0 or -ENOMEM.
  */
@@ -268,9 +294,15 @@ void detector_ref(struct detector *d, uint32_t usage);
 void detector_unref(struct detector *d, uint32_t usage);
 
 /* --- cohort.c --- */
-/* The cohort of (usage, site), made if need be. Returns 0 or a negative errno. */
+/*
+ * The cohort of (usage, site), made if need be. Without room the usage's cohort of site 0, or any
+ * other of it: the call site is lost, the connection is not. -ENOSPC: it has none. -ENOMEM.
+ */
 int cohort_get(struct detector *d, uint32_t usage, uint64_t site, int64_t now_ns,
 	       uint32_t *ret_slot);
+/* One open connection more, or less. */
+void cohort_enter(struct detector *d, uint32_t slot);
+void cohort_leave(struct detector *d, uint32_t slot);
 /* The opener of (cohort, tid), made if need be, with one reference more. 0 or negative errno. */
 int opener_ref(struct detector *d, uint32_t cohort, uint32_t tid, uint32_t *ret_slot);
 void opener_unref(struct detector *d, uint32_t slot);
@@ -374,6 +406,7 @@ struct usage_facts {
 	uint64_t opened, closed, open;
 	uint64_t returns;      /* used again, or closed by the application */
 	int64_t since_open_ns; /* since the last open; INT64_MAX: none seen */
+	uint32_t passed_over;  /* as in struct usage_view */
 };
 enum usage_state usage_state_of(const struct usage_facts *f);
 

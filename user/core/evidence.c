@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "stats.h"
+#include "text.h"
 
 #define Z_90	   1.645
 #define MIN_SPAN_S 10.0
@@ -139,6 +140,10 @@ static void add_site(struct finding *f, const struct finding_site *site)
 		f->n_sites++;
 }
 
+/*
+ * The window is the usage's. A cohort counts from its own beginning, so its part of the window is
+ * known to be no more than the whole; of the only cohort of a usage it is the whole.
+ */
 static void add_sites(const struct detector *d, uint32_t usage, struct finding *f)
 {
 	for (uint32_t i = d->usages[usage].first_cohort; i != SLOT_NONE;
@@ -146,8 +151,8 @@ static void add_sites(const struct detector *d, uint32_t usage, struct finding *
 		const struct cohort *co = cohort_at(d, i);
 		struct finding_site site = {
 			.site = co->site,
-			.opened = co->opens,
-			.closed = co->closes,
+			.opened = co->opens < f->opened ? co->opens : f->opened,
+			.closed = co->closes < f->closed ? co->closes : f->closed,
 			.open = co->n_open,
 		};
 
@@ -168,38 +173,143 @@ static const char *span_text(int64_t ns, char buf[static 32])
 	return buf;
 }
 
-static void reason_of_leak(const struct alert *a, struct finding *f)
+/* Rungs are counted up to a limit. */
+static const char *rungs_text(uint32_t k, char buf[static 32])
 {
-	unsigned long long n = a->rule_n;
-	char span[32];
+	snprintf(buf, 32, k < LADDER_MAX_RUNGS ? "%u" : "at least %u", k);
+	return buf;
+}
 
+/* What became of them, where the rule does not hold now. */
+static const char *fate_text(const struct detector *d, const struct alert *a)
+{
+	if (a->status == FINDING_FIRING)
+		return a->held_ns == d->now_ns ? "some came back, most did not"
+					       : "they were used or closed since";
+	switch (a->resolved_because) {
+	case RESOLVED_USED_AGAIN:
+		return "they were used again";
+	case RESOLVED_HOLDER_EXITED:
+		return "the process has ended";
+	default:
+		return "they were closed";
+	}
+}
+
+static void reason_of_leak(const struct detector *d, const struct alert *a, struct finding *f)
+{
+	bool holds = a->status == FINDING_FIRING && a->rule_ns == d->now_ns;
+	unsigned long long n = a->rule_n;
+	char k[32], span[32];
+	int len;
+
+	rungs_text(a->rule_k, k);
 	span_text(a->rule_span_ns, span);
 	switch (a->rule) {
-	case RULE_COLD:
-	case RULE_CANARY:
-		snprintf(f->reason, sizeof(f->reason),
-			 "%u connections lay idle while %u later ones were opened by the same "
-			 "thread over %s; none came back",
-			 a->rule_k, a->rule_k, span);
-		break;
 	case RULE_PROCESS:
-		snprintf(
-			f->reason, sizeof(f->reason),
-			"%u connections from several places in the code lay idle while others were "
-			"opened past them over %s; %llu others came back sooner",
-			a->rule_k, span, n);
+		len = snprintf(f->reason, sizeof(f->reason),
+			       "%s connections from several places in the code lay idle while "
+			       "others were opened past them over %s",
+			       k, span);
 		break;
 	case RULE_SERVICE:
-		snprintf(f->reason, sizeof(f->reason),
-			 "%u connections of this service's processes lay idle while others were "
-			 "opened past them over %s; %llu others came back sooner",
-			 a->rule_k, span, n);
+		len = snprintf(f->reason, sizeof(f->reason),
+			       "%s connections of this service's processes lay idle while others "
+			       "were opened past them over %s",
+			       k, span);
 		break;
 	default:
-		snprintf(f->reason, sizeof(f->reason),
-			 "%u connections lay idle while %u later ones were opened over %s; none "
-			 "came back, %llu others did so sooner",
-			 a->rule_k, a->rule_k, span, n);
+		len = snprintf(
+			f->reason, sizeof(f->reason),
+			"%s connections lay idle while %s later ones were opened%s over %s", k, k,
+			a->rule == RULE_COLD || a->rule == RULE_CANARY ? " by the same thread" : "",
+			span);
+	}
+	if (!holds)
+		snprintf(f->reason + len, sizeof(f->reason) - (size_t)len, "; %s", fate_text(d, a));
+	else if (a->rule == RULE_COLD || a->rule == RULE_CANARY)
+		snprintf(f->reason + len, sizeof(f->reason) - (size_t)len, "; none came back");
+	else if (a->rule == RULE_PROCESS || a->rule == RULE_SERVICE)
+		snprintf(f->reason + len, sizeof(f->reason) - (size_t)len,
+			 "; %llu others came back sooner", n);
+	else
+		snprintf(f->reason + len, sizeof(f->reason) - (size_t)len,
+			 "; none came back, %llu others did so sooner", n);
+}
+
+/* --- who has a server's connections --- */
+
+#define MAX_USERS  64 /* groups looked at */
+#define NAME_USERS 3
+
+struct user {
+	const struct holder_info *info;
+	uint64_t abandoned, open;
+};
+
+static struct user *find_user(struct user *users, uint32_t *n, const struct holder_info *info)
+{
+	const char *group = info->group ? info->group : info->comm;
+
+	for (uint32_t i = 0; i < *n; i++) {
+		const struct holder_info *has = users[i].info;
+
+		if (!strcmp(has->group ? has->group : has->comm, group))
+			return &users[i];
+	}
+	if (*n == MAX_USERS)
+		return NULL;
+	users[*n] = (struct user){.info = info};
+	return &users[(*n)++];
+}
+
+static int by_abandoned(const void *a, const void *b)
+{
+	const struct user *x = a, *y = b;
+
+	if (x->abandoned != y->abandoned)
+		return x->abandoned < y->abandoned ? 1 : -1;
+	return (x->open < y->open) - (x->open > y->open);
+}
+
+static uint32_t collect_users(const struct detector *d, const struct proctab *pt, uint32_t peer,
+			      struct user users[static MAX_USERS])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < proctab_n_usages(pt) && i < d->n_usages; i++) {
+		const struct usage *pu = proctab_usage(pt, i);
+		const struct holder *h = pu ? proctab_holder(pt, pu->holder) : NULL;
+		struct user *u;
+
+		if (!h || pu->peer != peer || !pu->counts.open || d->usages[i].holder_id != h->id)
+			continue;
+		u = find_user(users, &n, &h->info);
+		if (!u)
+			continue;
+		u->open += pu->counts.open;
+		for (uint32_t c = d->usages[i].first_cohort; c != SLOT_NONE;
+		     c = cohort_at(d, c)->next_of_usage)
+			u->abandoned += cohort_at(d, c)->n_abandoned;
+	}
+	qsort(users, n, sizeof(users[0]), by_abandoned);
+	return n;
+}
+
+/* Appends ": order-service 42, billing 20, pgbouncer 17". */
+static void name_users(const struct detector *d, const struct proctab *pt, uint32_t peer,
+		       struct finding *f)
+{
+	struct user users[MAX_USERS];
+	uint32_t n = collect_users(d, pt, peer, users);
+
+	for (uint32_t i = 0; i < n && i < NAME_USERS; i++) {
+		size_t len = strlen(f->reason);
+		char comm[4 * HOLDER_COMM_LEN];
+
+		text_clean(comm, sizeof(comm), users[i].info->comm, HOLDER_COMM_LEN);
+		snprintf(f->reason + len, sizeof(f->reason) - len, "%s %s %llu", i ? "," : ":",
+			 comm, (unsigned long long)users[i].open);
 	}
 }
 
@@ -277,12 +387,15 @@ static void add_leak(const struct detector *d, const struct proctab *pt, const s
 
 	evidence_rate(d, a->usage, d->now_ns, &rate);
 	f->leaked = rate.m;
+	/* Tx may have grown since, and whoever waits to resolve is still about those. */
+	if (a->status == FINDING_FIRING && f->leaked < a->n_untouched)
+		f->leaked = a->n_untouched;
 	f->leak_rate_per_min = rate.per_min;
 	f->leak_rate_low = rate.low;
 	f->leak_rate_high = rate.high;
 	if (oldest != SLOT_NONE)
 		f->oldest_s = seconds(d->now_ns - conn_open_since_ns(proctab_conn(pt, oldest)));
-	reason_of_leak(a, f);
+	reason_of_leak(d, a, f);
 	if (!pu)
 		return;
 	add_counts(d, a, pu, f);
@@ -407,6 +520,8 @@ int evidence_make(const struct detector *d, const struct proctab *pt, const stru
 		reason_of_level(d, a, ret);
 	else
 		add_leak(d, pt, a, ret);
+	if (a->kind == FINDING_BUDGET && a->status == FINDING_FIRING)
+		name_users(d, pt, a->peer, ret);
 	finding_ids(ret, d->p.host, d->p.wall_offset_ns);
 	return 0;
 }

@@ -89,7 +89,7 @@ struct finding {
 	double leak_rate_per_min, leak_rate_low, leak_rate_high; /* 90 % interval */
 	double leak_fraction;
 	double score, threshold;
-	char reason[256]; /* one sentence, without foreign text */
+	char reason[256]; /* one sentence; foreign text in it is cleaned */
 
 	int64_t limit; /* -1: budget not known */
 	int64_t used;  /* -1 */

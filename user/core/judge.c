@@ -77,20 +77,37 @@ static bool is_canary(const struct detector *d, const struct rungs *own, bool is
 	       now_ns - own->last_ns <= 2 * d->p.tmin_ns + 3 * span_ns / (int64_t)(own->k - 1);
 }
 
-static void judge_cohort(const struct detector *d, const struct cohort *co, struct tally *t,
-			 bool is_firing, int64_t now_ns)
+struct judging {
+	const struct detector *d;
+	int64_t now_ns;
+	uint32_t grown; /* usage_grown() of the usage */
+	bool is_firing;
+};
+
+/*
+ * Has the usage grown by half of the rungs since the first of them was opened? An idle pool that
+ * recycles its connections by age makes rungs, and does not grow.
+ */
+static bool has_grown(const struct judging *j, const struct rungs *r)
 {
+	return 2 * (int64_t)(int32_t)(j->grown - r->grown_before) >= r->k;
+}
+
+static void judge_cohort(const struct judging *j, const struct cohort *co, struct tally *t)
+{
+	const struct detector *d = j->d;
 	uint64_t n = returns_of(co);
 
 	if (co->warm.k >= WARM_K && rungs_span_ns(&co->warm) >= SHORT_SPAN_NS &&
-	    is_unlikely(d, n, co->warm.k))
+	    has_grown(j, &co->warm) && is_unlikely(d, n, co->warm.k))
 		set_rule(d, t, RULE_WARM, &co->warm, n);
 	else if (co->any.k >= WARM_ANY_K && rungs_span_ns(&co->any) >= LONG_SPAN_NS &&
-		 is_unlikely(d, n, co->any.k))
+		 has_grown(j, &co->any) && is_unlikely(d, n, co->any.k))
 		set_rule(d, t, RULE_WARM_ANY, &co->any, n);
-	else if (co->own.k >= COLD_K && rungs_span_ns(&co->own) >= LONG_SPAN_NS)
+	else if (co->own.k >= COLD_K && rungs_span_ns(&co->own) >= LONG_SPAN_NS &&
+		 has_grown(j, &co->own))
 		set_rule(d, t, RULE_COLD, &co->own, n);
-	else if (is_canary(d, &co->own, is_firing, now_ns))
+	else if (has_grown(j, &co->own) && is_canary(d, &co->own, j->is_firing, j->now_ns))
 		set_rule(d, t, RULE_CANARY, &co->own, n);
 }
 
@@ -106,9 +123,14 @@ static void add_own(struct tally *t, const struct rungs *own)
 }
 
 /* A usage's cohorts, added up. */
-static void tally_usage(struct detector *d, struct ustate *u, int64_t now_ns)
+static void tally_usage(struct detector *d, const struct proctab *pt, uint32_t usage,
+			int64_t now_ns)
 {
-	bool is_firing = alert_is_firing(d, u->alert);
+	struct ustate *u = &d->usages[usage];
+	struct judging j = {.d = d,
+			    .now_ns = now_ns,
+			    .grown = usage_grown(d, pt, usage),
+			    .is_firing = alert_is_firing(d, u->alert)};
 	struct tally t = {0};
 
 	for (uint32_t i = u->first_cohort; i != SLOT_NONE; i = cohort_at(d, i)->next_of_usage) {
@@ -118,11 +140,12 @@ static void tally_usage(struct detector *d, struct ustate *u, int64_t now_ns)
 		t.k = co->any.k > t.k ? co->any.k : t.k;
 		t.k_own = co->own.k > t.k_own ? co->own.k : t.k_own;
 		t.k_warm = co->warm.k > t.k_warm ? co->warm.k : t.k_warm;
-		add_own(&t, &co->own);
 		t.n_all += returns_of(co);
-		if (co->own.k)
+		if (co->own.k && has_grown(&j, &co->own)) {
+			add_own(&t, &co->own);
 			t.n_own += returns_of(co);
-		judge_cohort(d, co, &one, is_firing, now_ns);
+		}
+		judge_cohort(&j, co, &one);
 		if (one.rule == RULE_NONE || (t.rule != RULE_NONE && t.rule_k >= one.rule_k))
 			continue;
 		t.rule = one.rule;
@@ -138,24 +161,27 @@ static void tally_usage(struct detector *d, struct ustate *u, int64_t now_ns)
 /* Adds @from's own rungs to a sum over usages. */
 static void add_tally(struct tally *sum, const struct tally *from)
 {
-	struct rungs own = {from->own_sum, from->own_first_ns, from->own_last_ns};
+	struct rungs own = {
+		.k = from->own_sum, .first_ns = from->own_first_ns, .last_ns = from->own_last_ns};
 
 	add_own(sum, &own);
 	sum->n_own += from->n_own;
 	sum->n_all += from->n_all;
 }
 
-/* Spread over call sites: the usage that contributed most stands for its process. */
-static void judge_process(struct detector *d, const struct proctab *pt, uint32_t holder)
+/*
+ * Spread over call sites: the usage that contributed most stands for its process. It is listed, as
+ * it may be a quiet one.
+ */
+static int judge_process(struct detector *d, const struct proctab *pt, uint32_t holder)
 {
 	const struct holder *h = proctab_holder(pt, holder);
-	struct ustate *best = NULL;
+	uint32_t i, best = SLOT_NONE;
 	struct tally sum = {0};
 	struct rungs own;
-	uint32_t i;
 
 	if (!h)
-		return;
+		return 0;
 	for (i = h->first_usage; i != SLOT_NONE; i = proctab_usage(pt, i)->next_of_holder) {
 		struct ustate *u;
 
@@ -165,13 +191,16 @@ static void judge_process(struct detector *d, const struct proctab *pt, uint32_t
 		if (u->tally.rule == RULE_PROCESS)
 			u->tally.rule = RULE_NONE;
 		add_tally(&sum, &u->tally);
-		if (!best || u->tally.own_sum > best->tally.own_sum)
-			best = u;
+		if (best == SLOT_NONE || u->tally.own_sum > d->usages[best].tally.own_sum)
+			best = i;
 	}
-	own = (struct rungs){sum.own_sum, sum.own_first_ns, sum.own_last_ns};
-	if (best && best->tally.rule == RULE_NONE && own.k >= SUM_K &&
-	    rungs_span_ns(&own) >= LONG_SPAN_NS && is_unlikely(d, sum.n_own, own.k))
-		set_rule(d, &best->tally, RULE_PROCESS, &own, sum.n_own);
+	own = (struct rungs){
+		.k = sum.own_sum, .first_ns = sum.own_first_ns, .last_ns = sum.own_last_ns};
+	if (best == SLOT_NONE || d->usages[best].tally.rule != RULE_NONE || own.k < SUM_K ||
+	    rungs_span_ns(&own) < LONG_SPAN_NS || !is_unlikely(d, sum.n_own, own.k))
+		return 0;
+	set_rule(d, &d->usages[best].tally, RULE_PROCESS, &own, sum.n_own);
+	return judge_list(d, best);
 }
 
 /*
@@ -194,7 +223,9 @@ static uint32_t judge_service(const struct detector *d, const struct service *s,
 	}
 	if (!sum.own_sum)
 		return SLOT_NONE;
-	own = (struct rungs){sum.own_sum + (uint32_t)carry, sum.own_first_ns, sum.own_last_ns};
+	own = (struct rungs){.k = sum.own_sum + (uint32_t)lround(carry),
+			     .first_ns = sum.own_first_ns,
+			     .last_ns = sum.own_last_ns};
 	if (carry >= CARRY_COUNTS_FROM && s->carry_first_ns != T_NEVER &&
 	    s->carry_first_ns < own.first_ns)
 		own.first_ns = s->carry_first_ns;
@@ -224,6 +255,7 @@ uint32_t alert_fire(struct detector *d, enum finding_kind kind, enum rule rule, 
 		.service = SLOT_NONE,
 		.since_ns = now_ns,
 		.fired_ns = now_ns,
+		.rule_ns = now_ns,
 		.held_ns = now_ns,
 		.score = NAN,
 		.threshold = NAN,
@@ -267,6 +299,8 @@ static void point_at(struct detector *d, const struct proctab *pt, struct alert 
 	a->usage = usage;
 	a->peer = d->usages[usage].peer;
 	a->endpoint = d->usages[usage].endpoint;
+	a->opened_before = a->closed_before = a->app_closed_before = 0;
+	a->since_ns = pu && pu->first_open_ns != T_NEVER ? pu->first_open_ns : d->now_ns;
 	if (oldest == SLOT_NONE || !pu)
 		return;
 	a->since_ns = proctab_conn(pt, oldest)->opened_ns;
@@ -291,6 +325,48 @@ static enum finding_kind kind_of(const struct detector *d, const struct ustate *
 	return n && 2 * fd >= n ? FINDING_FD_LEAK : FINDING_LEAK;
 }
 
+/* Connections of @usage that were passed over at or before @exp_ns, and not touched since. */
+static uint32_t passed_over_by(const struct detector *d, uint32_t usage, int64_t exp_ns)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = d->usages[usage].first_cohort; i != SLOT_NONE;
+	     i = cohort_at(d, i)->next_of_usage)
+		for (uint32_t c = cohort_at(d, i)->exp_first;
+		     c != SLOT_NONE && d->tracks[c].exp_ns <= exp_ns; c = d->tracks[c].next)
+			n++;
+	return n;
+}
+
+static void note_rule(const struct detector *d, struct alert *a, const struct tally *t,
+		      int64_t now_ns)
+{
+	int64_t tx_ns = d->p.tmin_ns;
+
+	for (uint32_t i = d->usages[a->usage].first_cohort; i != SLOT_NONE;
+	     i = cohort_at(d, i)->next_of_usage)
+		if (cohort_at(d, i)->tx_ns > tx_ns)
+			tx_ns = cohort_at(d, i)->tx_ns;
+	take_rule(a, t);
+	a->rule_ns = a->held_ns = now_ns;
+	a->abandoned_exp_ns = now_ns - tx_ns;
+	a->n_abandoned = a->n_untouched = passed_over_by(d, a->usage, a->abandoned_exp_ns);
+}
+
+/*
+ * The rule does not hold, perhaps because one that came back after long raised Tx for all. As long
+ * as half of those that it was told about lie untouched, they are still leaked.
+ */
+static void hold_on(const struct detector *d, struct alert *a, int64_t now_ns)
+{
+	uint32_t n = passed_over_by(d, a->usage, a->abandoned_exp_ns);
+
+	if (!n || 2 * n < a->n_abandoned)
+		return;
+	a->held_ns = now_ns;
+	a->n_untouched = n;
+}
+
 static uint32_t fire(struct detector *d, const struct proctab *pt, uint32_t usage,
 		     const struct tally *t, int64_t now_ns)
 {
@@ -298,8 +374,8 @@ static uint32_t fire(struct detector *d, const struct proctab *pt, uint32_t usag
 
 	if (slot == SLOT_NONE)
 		return slot;
-	take_rule(alert_at(d, slot), t);
 	point_at(d, pt, alert_at(d, slot), usage);
+	note_rule(d, alert_at(d, slot), t, now_ns);
 	return slot;
 }
 
@@ -336,10 +412,10 @@ static int update_usage_alert(struct detector *d, const struct proctab *pt, stru
 {
 	const struct tally *t = &d->usages[a->usage].tally;
 
-	if (t->rule != RULE_NONE) {
-		take_rule(a, t);
-		a->held_ns = now_ns;
-	}
+	if (t->rule != RULE_NONE)
+		note_rule(d, a, t, now_ns);
+	else
+		hold_on(d, a, now_ns);
 	settle(d, pt, a, now_ns);
 	return set_severity(d, pt, a, now_ns);
 }
@@ -351,10 +427,11 @@ static int update_service_alert(struct detector *d, const struct proctab *pt, st
 	uint32_t best = judge_service(d, service_at(d, a->service), now_ns, &t);
 
 	if (best != SLOT_NONE) {
-		take_rule(a, &t);
-		a->held_ns = now_ns;
 		if (best != a->usage && d->usages[a->usage].has_exited)
 			point_at(d, pt, a, best);
+		note_rule(d, a, &t, now_ns);
+	} else {
+		hold_on(d, a, now_ns);
 	}
 	settle(d, pt, a, now_ns);
 	return set_severity(d, pt, a, now_ns);
@@ -412,9 +489,10 @@ int judge_tick(struct detector *d, const struct proctab *pt, int64_t now_ns)
 	int err = 0;
 
 	for (uint32_t i = 0; i < d->n_judge; i++)
-		tally_usage(d, &d->usages[d->judge[i]], now_ns);
+		tally_usage(d, pt, d->judge[i], now_ns);
 	for (uint32_t i = 0; i < d->n_judge; i++)
-		judge_process(d, pt, d->usages[d->judge[i]].holder);
+		if (judge_process(d, pt, d->usages[d->judge[i]].holder))
+			err = -ENOMEM;
 	for (uint32_t i = 0; i < d->n_judge; i++) {
 		uint32_t usage = d->judge[i];
 

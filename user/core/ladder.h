@@ -14,12 +14,14 @@
 
 struct ladder_cand {
 	int64_t opened_ns;
-	bool is_seen; /* passed over, or somebody opened after it went idle */
+	bool is_seen;	       /* passed over, or somebody opened after it went idle */
+	uint32_t grown_before; /* by how many its usage had grown when it was opened */
 };
 
 struct rungs {
 	uint32_t k;
 	int64_t first_ns, last_ns; /* opening of the first and last rung; valid with k > 0 */
+	uint32_t grown_before;	   /* the first rung's */
 };
 
 static inline int64_t rungs_span_ns(const struct rungs *r)

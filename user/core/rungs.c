@@ -58,13 +58,13 @@ static void add_ready(const struct scan *s, struct ready *r, const struct track 
 	int64_t ready_ns = t->use_end_ns + s->d->p.tmin_ns;
 	bool is_own = o && o->last_open_ns >= ready_ns;
 
-	if (r->n_any == ABANDONED_CAP)
-		return;
-	r->any[r->n_any++] = ready_ns;
-	if (is_own)
+	/* Each has its own limit: hundreds of adopted ones must not hide those opened since. */
+	if (r->n_any < ABANDONED_CAP)
+		r->any[r->n_any++] = ready_ns;
+	if (is_own && r->n_own < ABANDONED_CAP)
 		r->own[r->n_own++] = ready_ns;
 	/* A thread that has ended can pass over nothing any more; others stand in for it. */
-	if (is_own || (o && o->has_ended))
+	if ((is_own || (o && o->has_ended)) && r->n_warm < ABANDONED_CAP)
 		r->warm[r->n_warm++] = ready_ns;
 }
 
@@ -119,6 +119,7 @@ static void add_cand(struct scan *s, uint32_t slot)
 	d->cand[s->n_cand++] = (struct ladder_cand){
 		.opened_ns = c->opened_ns,
 		.is_seen = t->exp_ns != T_NEVER || s->co->last_open_ns > t->use_end_ns + NS_PER_S,
+		.grown_before = t->grown_before,
 	};
 }
 

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#define SUM_MAX 10000 /* events; the sum has as many terms */
+
 /* ln (x - 1)!; the reentrant form, because lgamma() writes a global. */
 static double ln_gamma(double x)
 {
@@ -39,7 +41,7 @@ static double poisson_cdf(uint32_t j, double mean)
 	return sum;
 }
 
-double stats_poisson_upper(uint32_t j, double confidence)
+static double poisson_upper_sum(uint32_t j, double confidence)
 {
 	double lo = 0, hi = (double)j + 1;
 
@@ -54,4 +56,15 @@ double stats_poisson_upper(uint32_t j, double confidence)
 			hi = mid;
 	}
 	return (lo + hi) / 2;
+}
+
+double stats_poisson_upper(uint32_t j, double confidence)
+{
+	double a = SUM_MAX + 1.0, z;
+
+	if (j <= SUM_MAX)
+		return poisson_upper_sum(j, confidence);
+	/* stats_gamma_quantile(a, z) solved for z */
+	z = (cbrt(poisson_upper_sum(SUM_MAX, confidence) / a) - 1 + 1 / (9 * a)) * 3 * sqrt(a);
+	return stats_gamma_quantile((double)j + 1, z);
 }

@@ -19,7 +19,8 @@ double stats_gamma_quantile(double a, double z);
 
 /*
  * stats_poisson_upper - the mean under which at most @j events have probability 1 - @confidence
- * U(0) at 0.99 is 4.61. Bisection on the Poisson sum; error below 1e-6 relative.
+ * U(0) at 0.99 is 4.61. Bisection on the Poisson sum, error below 1e-6 relative; above @j = 10,000
+ * Wilson and Hilferty's approximation, with the deviate that meets the sum's value there.
  */
 double stats_poisson_upper(uint32_t j, double confidence);
 

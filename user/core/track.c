@@ -134,7 +134,7 @@ static int forget(struct detector *d, uint32_t slot)
 	minheap_remove(&co->waiting, waiting_pos(d), slot);
 	opener_unref(d, t->opener);
 	t->cohort = SLOT_NONE;
-	co->n_open--;
+	cohort_leave(d, cohort);
 	if (co->usage != SLOT_NONE)
 		detector_unref(d, co->usage);
 	err = cohort_mark(d, cohort);
@@ -170,6 +170,7 @@ static void init_track(struct detector *d, const struct proctab *pt, uint32_t sl
 		.opened_before = (uint32_t)counts->opened - !c->adopted,
 		.closed_before = (uint32_t)counts->closed,
 		.app_closed_before = (uint32_t)d->usages[c->usage].app_closed,
+		.grown_before = usage_grown(d, pt, c->usage) - !c->adopted,
 		.is_client = true,
 	};
 }
@@ -232,10 +233,10 @@ int track_open(struct detector *d, const struct proctab *pt, const struct event 
 		forget(d, ch->conn);
 	err = cohort_get(d, ch->usage, ev->site, ev->t_ns, &cohort);
 	if (err)
-		return err;
+		return err == -ENOSPC ? 0 : err; /* not followed, and counted */
 	init_track(d, pt, ch->conn, cohort);
 	detector_ref(d, ch->usage);
-	cohort_at(d, cohort)->n_open++;
+	cohort_enter(d, cohort);
 	cohort_at(d, cohort)->last_ns = ev->t_ns;
 	/* Nobody saw in which order adopted ones were opened, or past which others. */
 	if (!ev->open.adopted)
@@ -337,6 +338,16 @@ static bool take_baseline(struct track *t, const struct conn *c)
 	return true;
 }
 
+/*
+ * A heartbeat that was sent and not yet answered when the snapshot came. Half of it would look like
+ * a use, end the idle time, and teach that such connections come back.
+ */
+static bool is_half_beat(const struct track *t, const struct conn *c)
+{
+	return t->hb >= HEARTBEAT_REPEATS && t->is_client && !conn_is_clients_turn(c) &&
+	       c->rx == t->rx && saturate(c->tx, t->tx) == t->dt;
+}
+
 static int set_pending(struct detector *d, uint32_t slot)
 {
 	if (d->tracks[slot].is_pending)
@@ -375,6 +386,8 @@ int track_io(struct detector *d, const struct proctab *pt, const struct event *e
 		t->is_client = conn_is_clients_turn(c);
 		return wait_again(d, co, ch->conn);
 	}
+	if (is_half_beat(t, c))
+		return 0; /* the answer brings the whole */
 	if (c->tx <= t->tx && !conn_has_slot(c)) {
 		t->rx = c->rx; /* parting words, read late */
 		return 0;
@@ -526,8 +539,9 @@ static int join_holder(struct detector *d, const struct proctab *pt, uint32_t sl
 	t->opened_before = (uint32_t)counts->opened;
 	t->closed_before = (uint32_t)counts->closed;
 	t->app_closed_before = (uint32_t)d->usages[co->usage].app_closed;
+	t->grown_before = usage_grown(d, pt, co->usage) - 1;
 	detector_ref(d, co->usage);
-	co->n_open++;
+	cohort_enter(d, cohort);
 	if (exp_ns != T_NEVER)
 		expose_again(d, co, slot, exp_ns);
 	if (wait_again(d, co, slot))
@@ -554,6 +568,10 @@ int track_move(struct detector *d, const struct proctab *pt, const struct event 
 	if (cohort_at(d, t->cohort)->usage == ch->usage)
 		return err;
 	err = cohort_get(d, ch->usage, cohort_at(d, t->cohort)->site, ev->t_ns, &to);
+	if (err == -ENOSPC) {
+		leave_holder(d, pt, t, ev->t_ns);
+		return forget(d, ch->conn);
+	}
 	if (err)
 		return err;
 	if (t->opener != SLOT_NONE)

@@ -49,8 +49,10 @@ enum usage_state usage_state_of(const struct usage_facts *f)
 		return USAGE_POOL;
 	if (!f->closed && !f->returns)
 		return USAGE_FILLING;
-	/* They come back, and it is not by being closed. */
-	return f->returns && 2 * f->closed < f->opened ? USAGE_POOL : USAGE_OK;
+	if (!f->returns || 2 * f->closed >= f->opened)
+		return USAGE_OK;
+	/* They come back, and not by being closed: a pool, unless most of them are left lying. */
+	return 3 * (uint64_t)f->passed_over < f->open ? USAGE_POOL : USAGE_FILLING;
 }
 
 static const struct ustate *find_usage(const struct detector *d, const struct proctab *pt,
@@ -108,7 +110,7 @@ static bool has_refused(const struct counts *c)
 }
 
 static enum usage_state state_of(const struct detector *d, const struct usage *pu,
-				 const struct ustate *u, uint32_t alert, uint32_t abandoned)
+				 const struct ustate *u, uint32_t alert, const struct usage_view *v)
 {
 	bool is_firing = alert_is_firing(d, alert);
 	struct usage_facts f = {
@@ -118,7 +120,8 @@ static enum usage_state state_of(const struct detector *d, const struct usage *p
 		.has_resolved =
 			u->resolved_ns != T_NEVER && d->now_ns - u->resolved_ns <= d->p.resolve_ns,
 		.k = u->tally.k,
-		.abandoned = abandoned,
+		.abandoned = v->abandoned,
+		.passed_over = v->passed_over,
 		.opened = pu->counts.opened,
 		.closed = pu->counts.closed,
 		.open = pu->counts.open,
@@ -168,12 +171,12 @@ void detector_usage(const struct detector *d, const struct proctab *pt, uint32_t
 		return;
 	alert = alert_of(d, usage);
 	evidence_rate(d, usage, d->now_ns, &rate);
-	ret->state = state_of(d, pu, u, alert, rate.m);
 	ret->rule = alert == SLOT_NONE ? RULE_NONE : alert_at(d, alert)->rule;
 	ret->k = u->tally.k;
 	ret->k_own = u->tally.k_own;
 	ret->abandoned = rate.m;
 	ret->passed_over = detector_left_idle(d, pt, usage, T_NEVER);
+	ret->state = state_of(d, pu, u, alert, ret);
 	ret->exchanges = u->exchanges;
 	/* a rate of leaking where nothing is suspected would be a claim without ground */
 	if (is_suspicious(ret->state)) {

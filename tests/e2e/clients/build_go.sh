@@ -4,6 +4,6 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 export GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS="" GOPROXY=off
-export GOCACHE="${GOCACHE:-${TMPDIR:-/tmp}/connleak-go-cache}"
+export GOCACHE="${GOCACHE:-$(cd "$here/../../.." && pwd)/build/go-cache}"
 cd "$here/go"
 exec go build -o "$1" main.go
