@@ -227,6 +227,28 @@ static void text_is_cut_by_what_it_takes_on_screen(void **state)
 	strbuf_release(&sb);
 }
 
+static void a_suspicion_says_what_it_rests_on(void **state)
+{
+	const struct holder h = {.info = {.pid = 4711, .comm = "order-service"}};
+	const struct counts counts = {.open = 36};
+	struct top_row row = {.holder = &h,
+			      .counts = &counts,
+			      .view = {.state = USAGE_SUSPECT, .idle = 29, .passed_over = 27}};
+	const struct top_text_options o = {.width = 120};
+	struct strbuf sb = {0};
+
+	(void)state;
+	assert_int_equal(top_text_row(&sb, &row, &o), 0);
+	assert_string_equal(sb.buf,
+			    "order-service (4711): 29 of 36 open are idle, 27 were passed over "
+			    "by later openings: not sure yet\n");
+	strbuf_clear(&sb);
+	row.view.state = USAGE_POOL;
+	assert_int_equal(top_text_row(&sb, &row, &o), 0);
+	assert_int_equal(sb.len, 0);
+	strbuf_release(&sb);
+}
+
 int main(void)
 {
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
@@ -241,6 +263,7 @@ int main(void)
 		WORLD_TEST(with_nothing_open_the_ports_are_named),
 		WORLD_TEST(a_bar_is_full_only_when_nothing_is_left),
 		WORLD_TEST(text_is_cut_by_what_it_takes_on_screen),
+		cmocka_unit_test(a_suspicion_says_what_it_rests_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

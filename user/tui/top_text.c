@@ -320,12 +320,28 @@ int top_text_row(struct strbuf *sb, const struct top_row *row, const struct top_
 {
 	struct strbuf line = {0};
 
-	if (!row->detail)
+	if (row->detail)
+		words_row(&line, row->detail);
+	else if (row->view.state == USAGE_SUSPECT)
+		strbuf_printf(&line,
+			      "%s (%" PRIu32 "): %" PRIu32 " of %" PRIu64 " open are idle, %" PRIu32
+			      " were passed over by later openings: not "
+			      "sure yet",
+			      words_name(&row->holder->info), row->holder->info.pid, row->view.idle,
+			      row->counts->open, row->view.passed_over);
+	else
 		return sb->err;
-	words_row(&line, row->detail);
 	add_line(sb, &line, o);
 	strbuf_release(&line);
 	return sb->err;
+}
+
+/* Which row's sentence is told where none is selected: a leak's, another finding's, a suspicion. */
+static int telling(const struct top_row *r)
+{
+	if (r->detail)
+		return r->view.state == USAGE_LEAK ? 3 : 2;
+	return r->view.state == USAGE_SUSPECT;
 }
 
 int top_text_blind(struct strbuf *sb, const struct top_model *m, const struct top_text_options *o)
@@ -366,9 +382,7 @@ int top_text(struct strbuf *sb, const struct top_model *m, const struct top_text
 	for (uint32_t i = 0; i < m->n_rows; i++) {
 		const struct top_row *r = &m->rows[i];
 
-		/* Sorted otherwise, the worst is still the one whose sentence is told. */
-		if (r->detail &&
-		    (!worst || (worst->view.state != USAGE_LEAK && r->view.state == USAGE_LEAK)))
+		if (telling(r) > (worst ? telling(worst) : 0))
 			worst = r;
 	}
 	if (worst)

@@ -33,7 +33,7 @@ int top_text_table(struct strbuf *sb, const struct top_model *m, const struct to
 int top_text_nothing(struct strbuf *sb, const struct top_text_options *o);
 /* Why counts are estimates, in one sentence. */
 int top_text_blind(struct strbuf *sb, const struct top_model *m, const struct top_text_options *o);
-/* The finding of one row, in one sentence. */
+/* The finding of one row, or what is suspected of it, in one sentence; nothing where nothing is. */
 int top_text_row(struct strbuf *sb, const struct top_row *row, const struct top_text_options *o);
 
 #endif
