@@ -343,7 +343,7 @@ static void on_end(struct translator *t, const struct cl_rec_end *r)
 		emit_fin(t, c, r->how, t_ns);
 }
 
-/* Untold here, but the kernel has counted something of it. */
+/* Untold here, and the kernel has counted something of it, and was not told to forget it. */
 static bool is_untold(const struct translator *t, const struct cl_holder_key *key)
 {
 	struct counts n = {0};
@@ -528,15 +528,6 @@ static size_t sort_records(struct translator *t)
 	return n_ready;
 }
 
-/* The kernel's entry is there until it was forgotten here. */
-static bool is_in_kernel(const struct translator *t, const struct cl_holder_key *key)
-{
-	struct counts n;
-	int64_t exit_ns;
-
-	return t->ops.counts(t->ops.arg, key, &n, &exit_ns);
-}
-
 /*
  * Before anything is told: the pass must find what the records open, and a process whose connect
  * fails after its own end must be known when its end is told, or nothing would ever end it.
@@ -548,7 +539,7 @@ static void meet_records(struct translator *t, size_t n_ready)
 
 		if (r->head.kind == CL_REC_OPEN && translate_find_conn(t, r->open.id) == IDMAP_NONE)
 			track(t, r->open.id, &r->head.holder);
-		else if (r->head.kind == CL_REC_FAIL && is_in_kernel(t, &r->head.holder))
+		else if (r->head.kind == CL_REC_FAIL && is_untold(t, &r->head.holder))
 			translate_get_holder(t, &r->head.holder);
 	}
 }
