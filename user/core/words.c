@@ -445,13 +445,14 @@ static void verdict_leak(struct strbuf *sb, const struct verdict *v, const struc
 	} else {
 		strbuf_puts(sb, "LEAK  ");
 		verdict_line(sb, v, h);
-		strbuf_printf(sb, "\n");
+		/* the process is gone: the reason is all there is */
+		strbuf_printf(sb, "\n" INDENT "%s\n", v->reason);
 	}
 	if (v->n_findings > 1)
 		strbuf_printf(sb, INDENT "and %u more (--json names each)\n", v->n_findings - 1);
-	strbuf_puts(sb, INDENT "next: roll back; then  connleak ls");
+	strbuf_puts(sb, INDENT "next: roll back");
 	if (who)
-		strbuf_printf(sb, " --pid %" PRIu32, who->pid);
+		strbuf_printf(sb, "; then  connleak ls --pid %" PRIu32, who->pid);
 	strbuf_puts(sb, "\n");
 }
 
