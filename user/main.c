@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the command table: dispatch and help come from it */
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -80,6 +81,8 @@ int main(int argc, char **argv)
 	char shown[256];
 
 	atexit(check_stdout);
+	/* what a burst took goes back to the system, not to libc's own store */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	/* a reader that went away is output that cannot be written, not a silent death */
 	signal(SIGPIPE, SIG_IGN);
 	if (has_unprintable_option(argc, argv))

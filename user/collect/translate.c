@@ -549,10 +549,10 @@ static void drop_records(struct translator *t, size_t n)
 {
 	union record *smaller;
 
-	if (!n)
-		return;
-	t->n_records -= n;
-	memmove(t->records, t->records + n, t->n_records * sizeof(*t->records));
+	if (n) {
+		t->n_records -= n;
+		memmove(t->records, t->records + n, t->n_records * sizeof(*t->records));
+	}
 	if (t->cap_records <= FIRST_RECORDS || n + t->n_records > t->cap_records / 4)
 		return;
 	smaller = reallocarray(t->records, t->cap_records / 2, sizeof(*smaller));
