@@ -28,7 +28,7 @@ struct holders_map {
  */
 struct openers_map {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 4096);
 	__type(key, __u32);
 	__type(value, __u8);
 };
