@@ -33,6 +33,8 @@ ROOT  := $(wildcard tests/root/test_*.c)
 # maps.bpf.c first: this libbpf's linker misplaces a map whose extern it meets before the map.
 TRACE_BPF := bpf/maps.bpf.c bpf/sockstate.bpf.c bpf/taskexit.bpf.c
 E2E   := $(wildcard tests/e2e/test_*.sh)
+# These wait for minutes that a verdict takes and need little cpu: side by side.
+E2E_WAITING := $(patsubst %,tests/e2e/test_%.sh,healthy leaks via held fdonly)
 SOURCES = $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] include/*/*.h user/*.[ch] user/*/*.[ch] tools/*.c tests/*/*.[ch]))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT))
@@ -130,7 +132,12 @@ $(O)/tools/%: tools/%.c | deps-tools-once
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -I$(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql) \
-		$(ALL_CFLAGS) $(LDFLAGS_ALL) $< -lpq -lpthread -lm -o $@
+		$(ALL_CFLAGS) $(LDFLAGS_ALL) $< -lpq -lbpf -lpthread -lm -o $@
+# This one measures the program's own passes.
+$(O)/tools/bench_snapshot: $(O)/obj/tools/bench_snapshot.o $(call obj,$(CORE) $(wildcard user/collect/*.c))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 tools: $(TOOLS_BIN) ## build the order service and the load tools
 	@:
 
@@ -145,7 +152,9 @@ check-root: $(ROOT_BIN) ## kernel tests: attach for real, need root
 	$(Q)tests/run.sh $(ROOT_BIN)
 
 e2e: $(O)/connleak tools ## against a real PostgreSQL, need root
-	$(Q)CONNLEAK=$(O)/connleak TOOLS=$(O)/tools tests/run.sh $(E2E)
+	$(Q)export CONNLEAK=$(O)/connleak TOOLS=$(O)/tools; \
+	tests/run.sh $(filter-out $(E2E_WAITING),$(E2E)); first=$$?; \
+	PARALLEL=3 tests/run.sh $(E2E_WAITING) && exit $$first
 
 test: deps-test ## all tests; installs what is missing when run as root
 	$(Q)tests/all.sh
@@ -154,9 +163,9 @@ demo: deps-demo ## the outage of the README, caught: 3 and a half minutes, needs
 	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools
 	$(Q)tools/demo.sh $(O)/connleak $(O)/tools
 
-bench: deps-test ## kernel time per connection beside tcplife's, in one run, needs root
+bench: deps-test ## what it costs, beside tcplife and tcpstates: 3 minutes, needs root; FULL=1
 	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools
-	$(Q)tools/bench.sh $(O)/connleak $(O)/tools
+	$(Q)tools/bench.sh $(O)/connleak $(O)/tools $(if $(MARKDOWN),--markdown)
 
 ledger: deps-test ## do the counts add up? 1,000,000 connections, needs root; CONNECTS=N SEED=N
 	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools

@@ -136,12 +136,15 @@ check_schema()
 	fi
 }
 
-# start NAME COMMAND... - in the background, output to $work/NAME.out and .err
+# start NAME COMMAND... - in the background, output to $work/NAME.out and .err; descriptor 9 is the
+# test's own
 start()
 {
 	local name=$1
 	shift
-	"$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
+	# there for who looks at once
+	: >"$work/$name.out" 2>"$work/$name.err"
+	"$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null 9>&- &
 	run_pid[$name]=$!
 }
 

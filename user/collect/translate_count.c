@@ -147,7 +147,8 @@ static bool tell_losses(struct translator *t)
 static void count_all_again(struct translator *t)
 {
 	for (uint32_t i = 0; i < t->holders.n; i++)
-		holder_at(t, i)->must_count = true;
+		if (!is_dead(holder_at(t, i)))
+			holder_at(t, i)->must_count = true;
 }
 
 static bool is_any_due(const struct translator *t)

@@ -470,11 +470,12 @@ static void correct(struct counts *k, const struct counts *was, const struct cou
  */
 static int apply_count(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
 {
-	int err = touch_holder(pt, ev, ret);
 	struct holder *h;
 
-	if (err)
-		return err;
+	/* a holder that is forgotten already has nothing to be put right: no loss */
+	ret->holder = proctab_find_holder(pt, ev->holder);
+	if (ret->holder == SLOT_NONE)
+		return -ENOENT;
 	h = holder_at(pt, ret->holder);
 	correct(&pt->ledger, &h->counts, &ev->count);
 	if (h->first_usage != SLOT_NONE &&

@@ -157,7 +157,7 @@ const struct holder *proctab_via(const struct proctab *pt, const struct usage *u
  * proctab_refused() unless an EV_COUNT told of more that never came here.
  */
 void proctab_ledger(const struct proctab *pt, struct counts *ret);
-/* Counted as opened, and neither open nor closed. 0 where a close is known before its event. */
+/* Counted as opened, and neither open nor closed. */
 static inline uint64_t ledger_lost(const struct counts *k)
 {
 	uint64_t in = k->opened + k->adopted + k->moved_in;
