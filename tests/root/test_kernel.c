@@ -165,6 +165,31 @@ static void a_refused_connect_failed(void **state)
 	rig_close(&r);
 }
 
+static void a_refused_socket_may_try_again(void **state)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct rig r = {0};
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	rig_listen(&r, AF_INET);
+	to.sin_port = htons(r.port);
+	close(r.listener);
+	rig_watch(&r);
+	assert_int_equal(connect(client, (void *)&to, sizeof(to)), -1);
+	rig_look(&r);
+	r.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(r.listener, (void *)&to, sizeof(to)), 0);
+	assert_int_equal(listen(r.listener, 8), 0);
+	assert_int_equal(connect(client, (void *)&to, sizeof(to)), 0);
+	rig_look(&r);
+	assert_int_equal(rig_count(&r, EV_FAIL), 1);
+	assert_int_equal(rig_count(&r, EV_OPEN), 1);
+	close(client);
+	rig_await(&r, EV_CLOSE, 1);
+	rig_close(&r);
+}
+
 static void a_disconnected_socket_may_connect_again(void **state)
 {
 	struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -366,6 +391,45 @@ static void other_network_namespaces_are_seen_live_and_adopted(void **state)
 	rig_close(&r);
 }
 
+/* Connects, and from then on nothing of the server's gets through. */
+static void lose_the_server(const struct rig *r)
+{
+	unsigned timeout_ms = 300;
+	struct rig inner;
+	char command[128];
+	int fd;
+
+	in_another_network_namespace(r);
+	inner = *r;
+	fd = rig_connect(&inner);
+	snprintf(command, sizeof(command), "iptables -A OUTPUT -p tcp --sport %u -j DROP", r->port);
+	if (system(command))
+		_exit(6);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	if (send(fd, "query", 5, 0) != 5)
+		_exit(7);
+}
+
+static void a_server_that_vanished_is_a_timeout(void **state)
+{
+	struct rig r = {0};
+	pid_t pid;
+	int go;
+
+	(void)state;
+	rig_listen(&r, AF_INET);
+	rig_watch(&r);
+	pid = rig_child(lose_the_server, &r, &go);
+	rig_await(&r, EV_FIN, 1);
+	assert_int_equal(rig_last(&r, EV_FIN)->fin, FIN_TIMEOUT);
+	/* the descriptor is still held */
+	assert_int_equal(rig_count(&r, EV_CLOSE), 0);
+	close(go);
+	waitpid(pid, NULL, 0);
+	rig_await(&r, EV_CLOSE, rig_count(&r, EV_OPEN));
+	rig_close(&r);
+}
+
 /* clone3 with a pid of our choice; -1 where it is taken or not allowed. */
 static pid_t fork_as(pid_t pid)
 {
@@ -549,6 +613,7 @@ int main(void)
 		cmocka_unit_test(reset_by_the_application_is_its_close),
 		cmocka_unit_test(a_half_closed_socket_is_not_closed),
 		cmocka_unit_test(a_refused_connect_failed),
+		cmocka_unit_test(a_refused_socket_may_try_again),
 		cmocka_unit_test(a_disconnected_socket_may_connect_again),
 		cmocka_unit_test(the_accepting_side_is_not_a_client),
 		cmocka_unit_test(ipv6_and_mapped_ipv4_are_told_apart),
@@ -556,6 +621,7 @@ int main(void)
 		cmocka_unit_test(an_exit_comes_before_the_closes_it_causes),
 		cmocka_unit_test(killed_processes_close_too),
 		cmocka_unit_test(other_network_namespaces_are_seen_live_and_adopted),
+		cmocka_unit_test(a_server_that_vanished_is_a_timeout),
 		cmocka_unit_test(a_reused_pid_is_another_holder),
 		cmocka_unit_test(who_it_is_is_known),
 		cmocka_unit_test(descendants_of_the_ancestor_are_marked),

@@ -281,12 +281,11 @@ static void a_leak_verdict_says_what_to_do_next(void **state)
 	v.watched_s = 141;
 	snprintf(v.reason, sizeof(v.reason), "up to 6 were left idle at a time");
 	words_verdict(*state, &v, NULL, NULL);
-	assert_text(
-		(struct strbuf *)*state,
-		"LEAK  1 process: 1,204 opened, 1,203 closed in 2m 21s\n"
-		"      up to 6 were left idle at a time\n"
-		"      and 2 more (--json names each)\n"
-		"      next: roll back\n");
+	assert_text((struct strbuf *)*state,
+		    "LEAK  1 process: 1,204 opened, 1,203 closed in 2m 21s\n"
+		    "      up to 6 were left idle at a time\n"
+		    "      and 2 more (--json names each)\n"
+		    "      next: roll back\n");
 }
 
 static void the_moving_line_is_careful(void **state)
