@@ -35,6 +35,7 @@ __u32 file_pass = 0;	   /* enum cl_file_pass */
 __u32 n_held = 0;	   /* written in this pass; user space sets it to 0 before one */
 __u32 n_held_missed = 0;   /* in this pass, for want of room */
 __u32 n_files_adopted = 0; /* in this pass */
+__u32 n_refused = 0;	   /* in this pass, for want of memory: it may be there a moment later */
 
 static __always_inline __u64 listen_key(const struct sock *sk)
 {
@@ -138,7 +139,7 @@ static __always_inline void on_client(struct task_struct *task, struct sock *sk,
 			return;
 		c = bpf_sk_storage_get(&conns, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!c) {
-			count_drop(CL_DROP_STORAGE);
+			n_refused++;
 			return;
 		}
 		/* a live program may have come first */

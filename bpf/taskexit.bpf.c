@@ -32,7 +32,10 @@ int BPF_PROG(task_exit, struct task_struct *task)
 	__u32 tid = task->pid;
 	bool is_opener;
 
-	is_opener = bpf_map_delete_elem(&openers, &tid) == 0;
+	/* looked up first: a deletion takes a lock, and most processes never connect */
+	is_opener = bpf_map_lookup_elem(&openers, &tid) != NULL;
+	if (is_opener)
+		bpf_map_delete_elem(&openers, &tid);
 	if (task->signal->live.counter > 0) {
 		if (is_opener) {
 			holder_key_of(task, &key);

@@ -5,6 +5,9 @@
  * The listener is a child process that echoes what it gets and closes what its peer closed. The
  * counts are printed as one JSON object once all connects are made; with --keep the kept
  * connections stay open until stdin ends. --refused starts no listener: every connect must fail.
+ * --rate paces the connects, so many a second. --holders makes that many processes with one
+ * connection each, kept. --source is the first source address (127.0.N.1): with one of its own each
+ * of several has all ports to itself.
  * Beyond 20,000 connects the source address moves on through 127.0.0.0/8, so that ports suffice
  * (IPv6 has one loopback address: about 28,000 within a minute). What may be kept open is bounded
  * by the hard limit of descriptors: run several for more.
@@ -30,7 +33,9 @@
 #define CONNECTS_PER_ADDRESS 20000
 
 struct churn {
-	int port, n_connects, n_threads, n_keep, n_bytes;
+	int port, n_connects, n_threads, n_keep, n_bytes, n_holders;
+	int n_source; /* the source is 127.0.N.1; 0: the system's choice */
+	int rate;     /* connects a second; 0: as fast as it goes */
 	bool is_ipv6, is_rst, is_refused, peer_closes;
 };
 
@@ -120,10 +125,11 @@ static int bind_source(const struct churn *c, int fd, int i)
 {
 	int on = 1;
 	struct sockaddr_in a = {.sin_family = AF_INET};
+	int n = c->n_source + i / CONNECTS_PER_ADDRESS;
 
-	if (c->is_ipv6 || i < CONNECTS_PER_ADDRESS)
+	if (c->is_ipv6 || !n)
 		return 0;
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 256u * (uint32_t)(i / CONNECTS_PER_ADDRESS));
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 256u * (uint32_t)n);
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 	return bind(fd, (struct sockaddr *)&a, sizeof(a));
 }
@@ -176,13 +182,69 @@ static void connect_once(struct worker *w, int i)
 	close(fd);
 }
 
+/* The threads share the rate; each keeps to its own share, whatever a connect takes. */
+static void pace(const struct churn *c, const struct timespec *start, int i_done)
+{
+	long long ns = start->tv_nsec + i_done * 1000000000LL * c->n_threads / c->rate;
+	struct timespec due = {start->tv_sec + ns / 1000000000, ns % 1000000000};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
+	struct timespec start;
 
-	for (int i = w->first; i < w->end; i++)
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (int i = w->first; i < w->end; i++) {
+		if (w->c->rate)
+			pace(w->c, &start, i - w->first);
 		connect_once(w, i);
+	}
 	return NULL;
+}
+
+/* A process with one connection, as long as its parent lives. */
+static void hold_one(const struct churn *c, int i, int ready)
+{
+	struct worker w = {.c = c};
+	char said;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	connect_once(&w, i);
+	said = w.n_kept ? 'k' : w.n_refused ? 'r' : 'f';
+	if (write(ready, &said, 1) == 1 && w.n_kept)
+		pause();
+	_exit(0);
+}
+
+static struct worker run_holders(const struct churn *c, int listener)
+{
+	struct worker sum = {0};
+	int ready[2];
+	char said;
+
+	if (pipe(ready))
+		die("pipe");
+	for (int i = 0; i < c->n_holders; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (!pid) {
+			close(listener);
+			hold_one(c, i, ready[1]);
+		}
+	}
+	close(ready[1]);
+	for (int i = 0; i < c->n_holders && read(ready[0], &said, 1) == 1; i++) {
+		sum.n_kept += said == 'k';
+		sum.n_refused += said == 'r';
+		sum.n_failed += said == 'f';
+	}
+	sum.n_ok = sum.n_kept;
+	return sum;
 }
 
 static struct worker run_workers(const struct churn *c)
@@ -215,19 +277,27 @@ static int usage(const char *what)
 	fprintf(stderr,
 		"churn: %s\n"
 		"usage: churn [--listen PORT] [--connects N] [--concurrency N] [--keep N]\n"
-		"       [--bytes N] [--ipv6] [--rst] [--refused] [--peer-closes]\n",
+		"       [--rate N] [--holders N] [--bytes N] [--ipv6] [--rst] [--refused]\n"
+		"       [--peer-closes] [--source N]\n",
 		what);
 	return 2;
 }
 
 static int parse_args(struct churn *c, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"listen", 1, NULL, 'l'},      {"connects", 1, NULL, 'n'},
-		{"concurrency", 1, NULL, 'c'}, {"keep", 1, NULL, 'k'},
-		{"bytes", 1, NULL, 'b'},       {"ipv6", 0, NULL, '6'},
-		{"rst", 0, NULL, 'r'},	       {"refused", 0, NULL, 'R'},
-		{"peer-closes", 0, NULL, 'p'}, {0}};
+	static const struct option options[] = {{"listen", 1, NULL, 'l'},
+						{"connects", 1, NULL, 'n'},
+						{"concurrency", 1, NULL, 'c'},
+						{"keep", 1, NULL, 'k'},
+						{"bytes", 1, NULL, 'b'},
+						{"ipv6", 0, NULL, '6'},
+						{"rst", 0, NULL, 'r'},
+						{"refused", 0, NULL, 'R'},
+						{"peer-closes", 0, NULL, 'p'},
+						{"rate", 1, NULL, 'a'},
+						{"holders", 1, NULL, 'h'},
+						{"source", 1, NULL, 's'},
+						{0}};
 	int opt, *number;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -236,6 +306,9 @@ static int parse_args(struct churn *c, int argc, char **argv)
 			 : opt == 'c' ? &c->n_threads
 			 : opt == 'k' ? &c->n_keep
 			 : opt == 'b' ? &c->n_bytes
+			 : opt == 'a' ? &c->rate
+			 : opt == 'h' ? &c->n_holders
+			 : opt == 's' ? &c->n_source
 				      : NULL;
 		if (opt == '?')
 			return usage("unknown option");
@@ -247,8 +320,11 @@ static int parse_args(struct churn *c, int argc, char **argv)
 		c->peer_closes |= opt == 'p';
 	}
 	if (optind < argc || c->port < 0 || c->port > 65535 || c->n_connects < 0 ||
-	    c->n_threads < 1 || c->n_keep < 0 || c->n_bytes < 0 || c->n_bytes > 4096)
+	    c->n_threads < 1 || c->n_keep < 0 || c->n_bytes < 0 || c->n_bytes > 4096 ||
+	    c->rate < 0 || c->n_holders < 0 || c->n_source < 0 || c->n_source > 255)
 		return usage("a number is out of range, or an argument too many");
+	if (c->n_holders)
+		c->n_connects = c->n_keep = c->n_holders;
 	return 0;
 }
 
@@ -271,7 +347,7 @@ int main(int argc, char **argv)
 	if (!c.is_refused && !fork())
 		serve(&c, listener);
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	sum = run_workers(&c);
+	sum = c.n_holders ? run_holders(&c, listener) : run_workers(&c);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	printf("{\"pid\":%d,\"port\":%d,\"connects\":%d,\"established\":%d,\"refused\":%d,"
 	       "\"failed\":%d,\"kept\":%d,\"seconds\":%.3f}\n",

@@ -18,6 +18,7 @@
 
 #define MIN_ENTRIES 16384
 #define MAX_SOCKS   500000
+#define WALK_TRIES  3
 #define MAX_HELD    1000000 /* a socket may have several holders */
 
 /* Ids of what a walk finds, apart from those of what is opened under our eyes. */
@@ -41,6 +42,8 @@ struct kernel {
 	struct mapped held; /* struct cl_held */
 	uint64_t missed;    /* that no array had room for: the most at one time, summed up */
 	uint32_t missed_socks, missed_held; /* in the last pass */
+	uint64_t refused;     /* sockets for whose state there was no memory, in all */
+	uint32_t refused_now; /* in the last walk */
 	uint16_t ports[64];
 	size_t n_ports;
 	uint32_t ancestor_tgid;
@@ -171,10 +174,10 @@ static uint32_t larger(uint32_t wanted, uint32_t max)
 }
 
 /* The same sockets find no room at each pass: only more of them is news. */
-static void count_missed(struct kernel *k, uint32_t *before, uint32_t now)
+static void count_missed(uint64_t *sum, uint32_t *before, uint32_t now)
 {
 	if (now > *before)
-		k->missed += now - *before;
+		*sum += now - *before;
 	*before = now;
 }
 
@@ -195,7 +198,7 @@ int kernel_pass(struct kernel *k, const struct cl_sock **ret, uint32_t *ret_n, u
 		if (err)
 			return err;
 	}
-	count_missed(k, &k->missed_socks, k->conn_pass->bss->n_missed);
+	count_missed(&k->missed, &k->missed_socks, k->conn_pass->bss->n_missed);
 	*ret = k->socks.at;
 	*ret_n = k->conn_pass->bss->n_socks;
 	*ret_missed = k->missed_socks;
@@ -244,6 +247,7 @@ static int file_pass_run(struct kernel *k, enum cl_file_pass purpose)
 	k->file_pass->bss->file_pass = purpose;
 	k->file_pass->bss->n_held = 0;
 	k->file_pass->bss->n_held_missed = 0;
+	k->file_pass->bss->n_refused = 0;
 	return run_iterator(k->file_link);
 }
 
@@ -272,6 +276,12 @@ int kernel_walk(struct kernel *k, enum cl_file_pass purpose, const struct cl_hel
 		err = file_pass_run(k, purpose);
 	if (err)
 		return err;
+	/* the kernel may refuse memory in one moment and give it in the next */
+	for (int i = 0; i < WALK_TRIES && k->file_pass->bss->n_refused; i++) {
+		err = file_pass_run(k, purpose);
+		if (err)
+			return err;
+	}
 	adopted = k->file_pass->bss->n_files_adopted;
 	wanted = k->file_pass->bss->n_held + k->file_pass->bss->n_held_missed;
 	if (wanted > k->held.cap && k->held.cap < MAX_HELD) {
@@ -282,7 +292,8 @@ int kernel_walk(struct kernel *k, enum cl_file_pass purpose, const struct cl_hel
 			return err;
 		adopted += k->file_pass->bss->n_files_adopted;
 	}
-	count_missed(k, &k->missed_held, k->file_pass->bss->n_held_missed);
+	count_missed(&k->missed, &k->missed_held, k->file_pass->bss->n_held_missed);
+	count_missed(&k->refused, &k->refused_now, k->file_pass->bss->n_refused);
 	*ret = k->held.at;
 	*ret_n = k->file_pass->bss->n_held;
 	*ret_adopted = adopted;
@@ -446,4 +457,5 @@ void kernel_drops(const struct kernel *k, uint64_t ret[CL_DROP_MAX])
 		ret[i] = n;
 	}
 	ret[CL_DROP_SNAPSHOT] += k->missed;
+	ret[CL_DROP_STORAGE] += k->refused;
 }

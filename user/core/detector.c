@@ -87,7 +87,8 @@ int detector_grow(void *array, uint32_t *n, uint32_t i, size_t size)
 	if (i < *n)
 		return 0;
 	memcpy(&v, array, sizeof(v));
-	cap = i + 1 > *n + *n / 2 ? i + 1 : *n + *n / 2;
+	cap = *n + *n / (*n < 4096 ? 2 : 8);
+	cap = i + 1 > cap ? i + 1 : cap;
 	cap = cap < 16 ? 16 : cap;
 	v = reallocarray(v, cap, size);
 	if (!v)

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CAP_MIN 16u
+#define CAP_MIN	  16u
+#define CAP_SMALL 4096
 
 void slots_init(struct slots *s, size_t size, size_t link, uint32_t max)
 {
@@ -18,7 +19,8 @@ static uint32_t *link_of(const struct slots *s, uint32_t slot)
 
 static int grow(struct slots *s)
 {
-	uint64_t cap = s->cap + (uint64_t)s->cap / 2;
+	/* by half while it is small; later what is not used would weigh more than the copying */
+	uint64_t cap = s->cap + (uint64_t)s->cap / (s->cap < CAP_SMALL ? 2 : 8);
 	char *items;
 
 	if (s->cap >= s->max)

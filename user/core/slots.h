@@ -2,7 +2,7 @@
 /*
  * slots.h - an array of equal entries with dense numbers that stay the same for an entry's life
  *
- * Grows by half up to a limit. Free entries are chained through a uint32_t of their own, which the
+ * Grows by half, above 4,096 entries by an eighth, up to a limit. Free entries are chained through a uint32_t of their own, which the
  * owner names by its offset; the owner also marks an entry as free, in a way that only it knows.
  * What lies above the highest slot ever used is never written, so it costs no memory.
  */
