@@ -132,6 +132,25 @@ static void a_pool_that_is_handed_on_is_no_leak(void **state)
 	stream_release(&s);
 }
 
+/* A parent opens one after the other and hands each on at once; the child keeps them all. */
+static void what_is_handed_on_one_by_one_and_left_is_the_keepers_leak(void **state)
+{
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, true);
+	holder(&s, 0, CHILD, "shop/orders/app");
+	for (uint64_t i = 1; i <= 30; i++) {
+		opens(&s, (double)i * 6, i);
+		query(&s, (double)i * 6 + 0.1, i, 150);
+		/* long before it could have been passed over where it was opened */
+		moves(&s, (double)i * 6 + 3, i, CHILD);
+	}
+	stream_run(&s, 190);
+	assert_int_not_equal(detector_find(s.d, usage_of(&s, CHILD)), SLOT_NONE);
+	stream_release(&s);
+}
+
 static void what_nobody_holds_is_nobodys_leak(void **state)
 {
 	struct usage_view v;
@@ -371,6 +390,7 @@ int main(void)
 		cmocka_unit_test(a_finding_names_who_holds_it_now),
 		cmocka_unit_test(what_was_handed_on_counts_once),
 		cmocka_unit_test(a_pool_that_is_handed_on_is_no_leak),
+		cmocka_unit_test(what_is_handed_on_one_by_one_and_left_is_the_keepers_leak),
 		cmocka_unit_test(what_nobody_holds_is_nobodys_leak),
 		cmocka_unit_test(the_poolers_finding_is_downstream_of_the_applications),
 		cmocka_unit_test(ended_and_never_closed_is_a_kind_of_its_own_and_in_no_used),

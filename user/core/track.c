@@ -66,8 +66,8 @@ static int wait_again(struct detector *d, struct cohort *co, uint32_t slot)
 	return minheap_set(&co->waiting, waiting_pos(d), slot, t->use_end_ns);
 }
 
-/* An open at @now_ns passes over all that have lain idle for tmin. */
-static int pass_over(struct detector *d, struct cohort *co, int64_t now_ns)
+/* An open at @opened_ns, told at @now_ns, passes over all that had lain idle for tmin. */
+static int pass_over(struct detector *d, struct cohort *co, int64_t opened_ns, int64_t now_ns)
 {
 	for (;;) {
 		const struct minheap_item *top = minheap_top(&co->waiting);
@@ -75,7 +75,7 @@ static int pass_over(struct detector *d, struct cohort *co, int64_t now_ns)
 		int64_t key;
 		int err;
 
-		if (!top || top->key + d->p.tmin_ns >= now_ns)
+		if (!top || top->key + d->p.tmin_ns >= opened_ns)
 			return 0;
 		slot = top->slot;
 		key = top->key;
@@ -213,7 +213,7 @@ static int count_open(struct detector *d, uint32_t cohort, uint32_t slot, const 
 	if (!err)
 		opener_at(d, d->tracks[slot].opener)->last_open_ns = ev->t_ns;
 	co->last_open_ns = ev->t_ns;
-	return pass_over(d, co, ev->t_ns) ? -ENOMEM : err;
+	return pass_over(d, co, ev->t_ns, ev->t_ns) ? -ENOMEM : err;
 }
 
 int track_open(struct detector *d, const struct proctab *pt, const struct event *ev,
@@ -528,6 +528,22 @@ static void leave_holder(struct detector *d, const struct proctab *pt, const str
 		service_uncarry(d, pt, co->usage, now_ns);
 }
 
+/*
+ * A process that is handed connections one by one, and leaves them, opens none: what it was handed
+ * passes over, by its opening, what lay idle with it then.
+ */
+static int hand_over(struct detector *d, const struct proctab *pt, uint32_t slot, int64_t now_ns)
+{
+	struct cohort *co = cohort_at(d, d->tracks[slot].cohort);
+	const struct conn *c = proctab_conn(pt, slot);
+
+	if (c->adopted)
+		return 0;
+	if (co->last_open_ns < c->opened_ns)
+		co->last_open_ns = c->opened_ns;
+	return pass_over(d, co, c->opened_ns, now_ns);
+}
+
 static int join_holder(struct detector *d, const struct proctab *pt, uint32_t slot, uint32_t cohort,
 		       int64_t exp_ns)
 {
@@ -582,5 +598,8 @@ int track_move(struct detector *d, const struct proctab *pt, const struct event 
 	if (forget(d, ch->conn))
 		err = -ENOMEM;
 	t->opener = opener;
+	t->cohort = to;
+	if (hand_over(d, pt, ch->conn, ev->t_ns))
+		err = -ENOMEM;
 	return join_holder(d, pt, ch->conn, to, exp_ns) ? -ENOMEM : err;
 }
