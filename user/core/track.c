@@ -23,18 +23,25 @@
 
 /* --- the list of those passed over --- */
 
-static void expose(struct detector *d, struct cohort *co, uint32_t slot, int64_t now_ns)
+/* Passed over at @exp_ns. The list is in order of that: of what happens now it is the end. */
+static void expose(struct detector *d, struct cohort *co, uint32_t slot, int64_t exp_ns)
 {
 	struct track *t = &d->tracks[slot];
+	uint32_t prev = co->exp_last;
 
-	t->exp_ns = now_ns;
-	t->prev = co->exp_last;
-	t->next = SLOT_NONE;
-	if (co->exp_last != SLOT_NONE)
-		d->tracks[co->exp_last].next = slot;
-	else
+	while (prev != SLOT_NONE && d->tracks[prev].exp_ns > exp_ns)
+		prev = d->tracks[prev].prev;
+	t->exp_ns = exp_ns;
+	t->prev = prev;
+	t->next = prev == SLOT_NONE ? co->exp_first : d->tracks[prev].next;
+	if (prev == SLOT_NONE)
 		co->exp_first = slot;
-	co->exp_last = slot;
+	else
+		d->tracks[prev].next = slot;
+	if (t->next == SLOT_NONE)
+		co->exp_last = slot;
+	else
+		d->tracks[t->next].prev = slot;
 	co->n_exposed++;
 }
 
@@ -493,28 +500,6 @@ int track_held(struct detector *d, const struct proctab *pt, const struct procta
 	return set_unheld(d, ch->conn, proctab_conn(pt, ch->conn)->is_unheld);
 }
 
-/* As expose(), of one that was passed over at @exp_ns: the list stays in order. */
-static void expose_again(struct detector *d, struct cohort *co, uint32_t slot, int64_t exp_ns)
-{
-	struct track *t = &d->tracks[slot];
-	uint32_t prev = co->exp_last;
-
-	while (prev != SLOT_NONE && d->tracks[prev].exp_ns > exp_ns)
-		prev = d->tracks[prev].prev;
-	t->exp_ns = exp_ns;
-	t->prev = prev;
-	t->next = prev == SLOT_NONE ? co->exp_first : d->tracks[prev].next;
-	if (prev == SLOT_NONE)
-		co->exp_first = slot;
-	else
-		d->tracks[prev].next = slot;
-	if (t->next == SLOT_NONE)
-		co->exp_last = slot;
-	else
-		d->tracks[t->next].prev = slot;
-	co->n_exposed++;
-}
-
 static void leave_holder(struct detector *d, const struct proctab *pt, const struct track *t,
 			 int64_t now_ns)
 {
@@ -559,7 +544,7 @@ static int join_holder(struct detector *d, const struct proctab *pt, uint32_t sl
 	detector_ref(d, co->usage);
 	cohort_enter(d, cohort);
 	if (exp_ns != T_NEVER)
-		expose_again(d, co, slot, exp_ns);
+		expose(d, co, slot, exp_ns);
 	if (wait_again(d, co, slot))
 		return -ENOMEM;
 	return cohort_mark(d, cohort);
