@@ -240,8 +240,8 @@ static void a_suspicion_says_what_it_rests_on(void **state)
 	(void)state;
 	assert_int_equal(top_text_row(&sb, &row, &o), 0);
 	assert_string_equal(sb.buf,
-			    "order-service (4711): 29 of 36 open are idle, 27 were passed over "
-			    "by later openings: not sure yet\n");
+			    "order-service (4711): 29 of 36 idle, 27 passed over by later ones: "
+			    "not sure yet\n");
 	strbuf_clear(&sb);
 	row.view.state = USAGE_POOL;
 	assert_int_equal(top_text_row(&sb, &row, &o), 0);

@@ -324,9 +324,8 @@ int top_text_row(struct strbuf *sb, const struct top_row *row, const struct top_
 		words_row(&line, row->detail);
 	else if (row->view.state == USAGE_SUSPECT)
 		strbuf_printf(&line,
-			      "%s (%" PRIu32 "): %" PRIu32 " of %" PRIu64 " open are idle, %" PRIu32
-			      " were passed over by later openings: not "
-			      "sure yet",
+			      "%s (%" PRIu32 "): %" PRIu32 " of %" PRIu64 " idle, %" PRIu32
+			      " passed over by later ones: not sure yet",
 			      words_name(&row->holder->info), row->holder->info.pid, row->view.idle,
 			      row->counts->open, row->view.passed_over);
 	else
