@@ -157,7 +157,10 @@ const struct holder *proctab_via(const struct proctab *pt, const struct usage *u
  * proctab_refused() unless an EV_COUNT told of more that never came here.
  */
 void proctab_ledger(const struct proctab *pt, struct counts *ret);
-/* Counted as opened, and neither open nor closed. */
+/*
+ * Counted as opened, and neither open nor closed. After a loss the counters may know of a close one or
+ * two ticks before its event: closed is then ahead, which is not hidden, and this is 0.
+ */
 static inline uint64_t ledger_lost(const struct counts *k)
 {
 	uint64_t in = k->opened + k->adopted + k->moved_in;

@@ -357,14 +357,7 @@ const struct holder *proctab_via(const struct proctab *pt, const struct usage *u
 
 void proctab_ledger(const struct proctab *pt, struct counts *ret)
 {
-	uint64_t in, out;
-
 	*ret = pt->ledger;
-	/* a close that the counters know of is told with its event, while the table holds it open */
-	in = ret->opened + ret->adopted + ret->moved_in;
-	out = ret->closed + ret->open + ret->moved_out;
-	if (out > in)
-		ret->closed -= out - in < ret->closed ? out - in : ret->closed;
 }
 
 uint64_t proctab_refused(const struct proctab *pt)
