@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_event.c
- * objects: core/event.o core/holder_info.o
+ * objects: core/event.o core/holder_info.o core/site_info.o
  */
 #include "t.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_finding.c - names and stable hashes
- * objects: core/finding.o core/endpoint.o core/holder_info.o core/idmap.o
+ * objects: core/finding.o core/endpoint.o core/holder_info.o core/site_info.o core/idmap.o
  */
 #include "t.h"
 

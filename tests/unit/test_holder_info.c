@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_holder_info.c
- * objects: core/holder_info.o
+ * objects: core/holder_info.o core/site_info.o
  */
 #include "t.h"
 

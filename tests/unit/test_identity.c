@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * objects: core/identity.o core/podname.o core/holder_info.o
+ * objects: core/identity.o core/podname.o core/holder_info.o core/site_info.o
  */
 #include "t.h"
 

@@ -3,7 +3,7 @@
  * test_json_out.c - each object's bytes, and that they parse strictly
  * With a folder as its argument it writes the lines there, one file a schema, for schema_check.py.
  * objects: core/json_out.o core/json_part.o core/json_views.o core/words.o core/doctor.o
- * objects: core/text.o core/strbuf.o core/finding.o core/endpoint.o core/holder_info.o
+ * objects: core/text.o core/strbuf.o core/finding.o core/endpoint.o core/holder_info.o core/site_info.o
  * objects: core/proctab.o core/proctab_store.o core/slots.o core/idmap.o core/event.o
  */
 #include "t.h"

@@ -2,7 +2,7 @@
 /*
  * test_ls_text.c - the table of open connections
  * objects: cmd/ls_text.o tui/table.o core/words.o core/text.o core/strbuf.o core/proctab.o
- * objects: core/proctab_store.o core/slots.o core/idmap.o core/event.o core/holder_info.o
+ * objects: core/proctab_store.o core/slots.o core/idmap.o core/event.o core/holder_info.o core/site_info.o
  * objects: core/endpoint.o core/finding.o
  */
 #include "t.h"

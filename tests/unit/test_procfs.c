@@ -3,7 +3,7 @@
  * procfs_identify() on real processes, and on files written for it. Links -lelf.
  * objects: collect/procfs.o collect/podlog.o collect/exefile.o
  * objects: core/cgroup.o core/procparse.o core/podname.o core/identity.o core/buildid.o
- * objects: core/holder_info.o core/text.o
+ * objects: core/holder_info.o core/site_info.o core/text.o
  */
 #include "t.h"
 

@@ -2,7 +2,7 @@
 /*
  * test_proctab.c - one claim a test; the random streams are in test_proctab_random.c
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
- * objects: core/endpoint.o core/holder_info.o
+ * objects: core/endpoint.o core/holder_info.o core/site_info.o
  */
 #include "table_fix.h"
 

@@ -3,7 +3,7 @@
  * test_proctab_random.c - the table against a naive model, over random streams of events
  *	CONNLEAK_STEPS=N: so many of them a seed; CONNLEAK_SEED=N: this seed only
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
- * objects: core/endpoint.o core/holder_info.o
+ * objects: core/endpoint.o core/holder_info.o core/site_info.o
  */
 #include "t.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_source_mem.c
- * objects: collect/source_mem.o core/event.o core/holder_info.o
+ * objects: collect/source_mem.o core/event.o core/holder_info.o core/site_info.o
  */
 #include "t.h"
 

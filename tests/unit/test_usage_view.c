@@ -3,7 +3,7 @@
  * test_usage_view.c - the word for what a usage looks like
  * objects: core/usage_view.o core/evidence.o core/finding.o core/stats.o
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o core/endpoint.o
- * objects: core/holder_info.o core/text.o
+ * objects: core/holder_info.o core/site_info.o core/text.o
  */
 #include "t.h"
 

@@ -2,7 +2,7 @@
 /*
  * test_words.c - findings, verdicts and doctor's page read as they must
  * objects: core/words.o core/doctor.o core/text.o core/strbuf.o
- * objects: core/finding.o core/endpoint.o core/holder_info.o core/idmap.o
+ * objects: core/finding.o core/endpoint.o core/holder_info.o core/site_info.o core/idmap.o
  */
 #include "t.h"
 

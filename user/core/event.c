@@ -19,6 +19,11 @@ static void clear_infos(struct snapshot *s)
 		free(s->infos[i]);
 	}
 	s->n_infos = 0;
+	for (size_t i = 0; i < s->n_sites; i++) {
+		site_info_release(s->sites[i]);
+		free(s->sites[i]);
+	}
+	s->n_sites = 0;
 }
 
 /* One busy tick (the adoption at the start) must not keep its memory for good. */
@@ -54,6 +59,7 @@ void snapshot_release(struct snapshot *s)
 		return;
 	clear_infos(s);
 	free(s->infos);
+	free(s->sites);
 	free(s->events);
 	*s = (struct snapshot){0};
 }
@@ -73,18 +79,20 @@ int snapshot_push(struct snapshot *s, const struct event *ev)
 	return 0;
 }
 
-static int own_info(struct snapshot *s, struct holder_info *info)
+/* Room for one more pointer in the list @list. Returns 0 or -ENOMEM. */
+static int grow_list(void *list, size_t n, size_t *cap)
 {
-	if (s->n_infos == s->cap_infos) {
-		size_t cap = s->cap_infos ? s->cap_infos * 2 : 8;
-		struct holder_info **infos = reallocarray(s->infos, cap, sizeof(*infos));
+	void **old, **grown;
+	size_t want = *cap ? *cap * 2 : 8;
 
-		if (!infos)
-			return -ENOMEM;
-		s->infos = infos;
-		s->cap_infos = cap;
-	}
-	s->infos[s->n_infos++] = info;
+	if (n < *cap)
+		return 0;
+	memcpy(&old, list, sizeof(old));
+	grown = reallocarray(old, want, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memcpy(list, &grown, sizeof(grown));
+	*cap = want;
 	return 0;
 }
 
@@ -93,25 +101,39 @@ int snapshot_push_holder(struct snapshot *s, int64_t t_ns, uint64_t holder,
 {
 	struct event ev = {.t_ns = t_ns, .kind = EV_HOLDER, .holder = holder};
 	struct holder_info *copy = calloc(1, sizeof(*copy));
-	int err;
+	int err = copy ? holder_info_copy(info, copy) : -ENOMEM;
 
-	if (!copy)
-		return -ENOMEM;
-	err = holder_info_copy(info, copy);
-	if (err)
-		goto out;
+	if (!err)
+		err = grow_list(&s->infos, s->n_infos, &s->cap_infos);
 	ev.info = copy;
-	err = snapshot_push(s, &ev);
-	if (err)
-		goto out;
-	err = own_info(s, copy);
-	if (err) {
-		s->n_events--;
-		goto out;
+	if (!err)
+		err = snapshot_push(s, &ev);
+	if (!err) {
+		s->infos[s->n_infos++] = copy;
+		return 0;
 	}
-	return 0;
-out:
 	holder_info_release(copy);
+	free(copy);
+	return err;
+}
+
+int snapshot_push_site(struct snapshot *s, int64_t t_ns, uint64_t site,
+		       const struct site_info *info)
+{
+	struct event ev = {.t_ns = t_ns, .kind = EV_SITE, .site = site};
+	struct site_info *copy = calloc(1, sizeof(*copy));
+	int err = copy ? site_info_copy(info, copy) : -ENOMEM;
+
+	if (!err)
+		err = grow_list(&s->sites, s->n_sites, &s->cap_sites);
+	ev.site_info = copy;
+	if (!err)
+		err = snapshot_push(s, &ev);
+	if (!err) {
+		s->sites[s->n_sites++] = copy;
+		return 0;
+	}
+	site_info_release(copy);
 	free(copy);
 	return err;
 }

@@ -19,6 +19,7 @@
 
 #include "endpoint.h"
 #include "holder_info.h"
+#include "site_info.h"
 
 #define T_NEVER	  INT64_MIN /* "no such moment": never sent, not exited, not measured */
 #define NS_PER_S  1000000000LL
@@ -84,7 +85,8 @@ struct event {
 	uint64_t holder; /* id, unique in the source's life; never 0 */
 	uint64_t site;	 /* 0: no stack was taken */
 	union {
-		const struct holder_info *info; /* EV_HOLDER; borrowed until snapshot_clear() */
+		const struct holder_info *info;	   /* EV_HOLDER; borrowed until snapshot_clear() */
+		const struct site_info *site_info; /* EV_SITE, whose id is `site`; as `info` */
 		struct {
 			struct endpoint local, peer;
 			bool adopted; /* its age and idle time are lower bounds */
@@ -134,6 +136,9 @@ struct snapshot {
 	struct holder_info **infos; /* owned; what EV_HOLDER events borrow */
 	size_t n_infos;
 	size_t cap_infos;
+	struct site_info **sites; /* owned; what EV_SITE events borrow */
+	size_t n_sites;
+	size_t cap_sites;
 	/*
 	 * Of the last comparison with the kernel's tables of descriptors. -1: none was made yet, or
 	 * the source cannot.
@@ -154,6 +159,9 @@ int snapshot_push(struct snapshot *s, const struct event *ev);
 /* Appends an EV_HOLDER with a deep copy of @info. Returns 0 or -ENOMEM. */
 int snapshot_push_holder(struct snapshot *s, int64_t t_ns, uint64_t holder,
 			 const struct holder_info *info);
+/* The same for an EV_SITE. */
+int snapshot_push_site(struct snapshot *s, int64_t t_ns, uint64_t site,
+		       const struct site_info *info);
 /*
  * Sorts the events by time, keeping the order of equal times. In place but for 16 bytes an event;
  * O(n log n), O(n) and no memory if they are in order. Returns 0 or -ENOMEM.

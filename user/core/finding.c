@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
+
 void finding_release(struct finding *f)
 {
 	if (!f)
@@ -79,30 +81,6 @@ const char *resolved_because_name(enum resolved_because r)
 	return NULL;
 }
 
-#define FNV_BASIS 0xcbf29ce484222325ULL
-#define FNV_PRIME 0x100000001b3ULL
-
-static uint64_t hash_part(uint64_t h, const char *s)
-{
-	if (!s)
-		s = "";
-	do {
-		h ^= (unsigned char)*s;
-		h *= FNV_PRIME;
-	} while (*s++);
-	return h;
-}
-
-/* The finisher of MurmurHash3: FNV's high bits hardly move for short parts. */
-static uint64_t mix(uint64_t h)
-{
-	h ^= h >> 33;
-	h *= 0xff51afd7ed558ccdULL;
-	h ^= h >> 33;
-	h *= 0xc4ceb9fe1a85ec53ULL;
-	return h ^ h >> 33;
-}
-
 static void hex(char ret[static 17], uint64_t h)
 {
 	snprintf(ret, 17, "%016llx", (unsigned long long)h);
@@ -119,7 +97,7 @@ void finding_ids(struct finding *f, const char *host, int64_t wall_offset_ns)
 	/* A server's own count is the same wherever it is read: there the node is no part. */
 	bool is_about_server = !f->holder && f->peer.family && f->scope == SCOPE_SERVER;
 	char peer[ENDPOINT_STRLEN] = "", who[64] = "";
-	uint64_t h = FNV_BASIS;
+	uint64_t h = HASH_BASIS;
 
 	if (f->peer.family)
 		endpoint_format(&f->peer, peer);
@@ -127,13 +105,13 @@ void finding_ids(struct finding *f, const char *host, int64_t wall_offset_ns)
 	h = hash_part(h, is_about_server ? "" : host);
 	h = hash_part(h, f->holder ? f->holder->group : "");
 	h = hash_part(h, peer);
-	hex(f->group, mix(h));
+	hex(f->group, hash_mix(h));
 
 	if (f->rule == RULE_SERVICE)
 		snprintf(who, sizeof(who), "service");
 	else if (f->holder)
 		snprintf(who, sizeof(who), "%u/%lld", f->holder->pid,
 			 start_s(f->holder, wall_offset_ns));
-	h = hash_part(hash_part(FNV_BASIS, f->group), who);
-	hex(f->id, mix(h));
+	h = hash_part(hash_part(HASH_BASIS, f->group), who);
+	hex(f->id, hash_mix(h));
 }

@@ -34,7 +34,7 @@ struct conn {
 	uint64_t tx; /* payload bytes so far */
 	uint64_t rx;
 	int64_t fin_ns; /* slot given up; T_NEVER: the server still spends one */
-	uint64_t site;
+	uint64_t site;	/* key of its call site: site_info_key() of what EV_SITE told; 0: none */
 	struct endpoint local;
 	uint32_t tid;
 	uint32_t usage;	     /* slot */
