@@ -32,21 +32,25 @@ UNIT  := $(wildcard tests/unit/test_*.c)
 ROOT  := $(wildcard tests/root/test_*.c)
 # maps.bpf.c first: this libbpf's linker misplaces a map whose extern it meets before the map.
 TRACE_BPF := bpf/maps.bpf.c bpf/sockstate.bpf.c bpf/taskexit.bpf.c
+GEN   := $(wildcard tools/gen/*.c)
+FUZZ  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E   := $(wildcard tests/e2e/test_*.sh)
 # These wait for minutes that a verdict takes and need little cpu: side by side.
 E2E_WAITING := $(patsubst %,tests/e2e/test_%.sh,healthy leaks via held fdonly)
-SOURCES = $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] include/*/*.h user/*.[ch] user/*/*.[ch] tools/*.c tests/*/*.[ch]))
+SOURCES = $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] include/*/*.h user/*.[ch] user/*/*.[ch] tools/*.c tools/*/*.[ch] tests/*/*.[ch]))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT))
 ROOT_BIN := $(patsubst tests/root/%.c,$(O)/tests/root_%,$(ROOT))
 TOOLS_BIN := $(patsubst tools/%.c,$(O)/tools/%,$(wildcard tools/*.c))
 SKELS := $(addprefix $(O)/bpf/,connleak.skel.h iter_conn.skel.h iter_file.skel.h)
 # The objects a unit test names in its head comment, "objects: core/x.o ...".
-named = $(addprefix $(O)/obj/user/,$(shell sed -n 's/^ \* objects: //p' $(1)))
+named = $(patsubst %,$(O)/obj/user/%,$(filter-out tools/%,$(call names,$(1)))) \
+	$(patsubst %,$(O)/obj/%,$(filter tools/%,$(call names,$(1))))
+names = $(shell sed -n 's/^ \* objects: //p' $(1))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-build deps-demo deps-test tools check check-root test e2e demo bench ledger \
+.PHONY: all deps deps-build deps-demo deps-test tools check check-root test e2e demo bench ledger fuzz bench-detector \
 	format format-check install clean help
 
 all: $(O)/connleak ## build build/connleak
@@ -138,11 +142,24 @@ $(O)/tools/bench_snapshot: $(O)/obj/tools/bench_snapshot.o $(call obj,$(CORE) $(
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+# These generate traces and judge the detector by them: no kernel, no server.
+$(addprefix $(O)/tools/,mktrace bench_detector): $(O)/tools/%: $(O)/obj/tools/%.o $(call obj,$(GEN) $(CORE))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ -ljansson -lz -lpthread -lm -o $@
 tools: $(TOOLS_BIN) ## build the order service and the load tools
 	@:
 
-check: $(UNIT_BIN) $(O)/core_pure.ok $(O)/tests/schema_lines ## unit tests: no root, no network, seconds
-	$(Q)tests/run.sh $(UNIT_BIN) $(O)/tests/schema_lines
+# Fuzz targets: over their corpus as plain programs here, mutated without end by `make fuzz`.
+$(O)/tests/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(O)/obj/tests/fuzz/driver.o $(call obj,$(CORE))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ -ljansson -lm -o $@
+fuzz: deps-test ## mutate what the parsers read, FUZZ_S=60 seconds each (clang)
+	$(Q)for f in $(FUZZ); do tests/fuzz/run.sh $$f $(O) $(or $(FUZZ_S),60) || exit 1; done
+
+check: $(UNIT_BIN) $(addprefix $(O)/tests/,$(FUZZ)) $(O)/core_pure.ok $(O)/tests/schema_lines ## unit tests: no root, no network, seconds
+	$(Q)tests/run.sh $(UNIT_BIN) $(addprefix $(O)/tests/,$(FUZZ)) $(O)/tests/schema_lines
 
 # The encoders' lines, and broken ones, against the schemas.
 $(O)/tests/schema_lines: tests/schema_lines.sh tests/schema_check.py $(O)/tests/test_json_out
