@@ -22,7 +22,7 @@
 #define TRACE_MAX_STRING  4096	       /* bytes of one string, decoded */
 #define TRACE_MAX_NS	  (1LL << 53)
 #define TRACE_MAX_PORTS	  64
-#define TRACE_MAX_SITES	  8192	 /* known at one time; the oldest gives way */
+#define TRACE_MAX_SITES	  32768	 /* ids known at one time; the one named longest ago gives way */
 #define TRACE_MAX_EXITED  65536	 /* exited holders without open connections that are remembered */
 #define TRACE_MAX_HOLDERS 262144 /* living ones: more is corrupt */
 #define TRACE_MAX_CONNS	  2097152
@@ -32,7 +32,7 @@ struct trace_header {
 	char host[256];
 	char source[32];
 	char writer[64];
-	int64_t interval_ns; /* nominal, between two snapshots; > 0 */
+	int64_t interval_ns; /* nominal, between two snapshots; read: 1 ms to 1 day */
 	bool is_grid;	     /* no tick lines: decide at each whole multiple of interval_ns */
 	uint16_t ports[TRACE_MAX_PORTS];
 	size_t n_ports;
@@ -53,7 +53,10 @@ int trace_write_header(struct strbuf *sb, const struct trace_header *h);
  *	     updated
  *
  * The snapshot's comparison (drift, unheld, repaired) stands in its tick line where it was
- * measured.
+ * measured. Left out: what no line can hold (id 0, no peer, no info: the process table refuses it,
+ * too), and EV_END, which is trace_write_end()'s. So that every line can be read again, numbers
+ * beyond the format's limits stand at these limits, text is cleaned and cut at TRACE_MAX_STRING,
+ * and of a call site that is too long for a line the outermost frames are missing.
  */
 int trace_write_snapshot(struct strbuf *sb, const struct snapshot *s, int64_t zero_ns,
 			 int64_t wall_ns, int64_t *last_ns);
@@ -83,6 +86,11 @@ void trace_reader_free(struct trace_reader *r);
  *	-EPROTONOSUPPORT  another version's schema, or not a trace at all
  *	-ENOMEM
  * O(length), but for the line of a holder or site no allocation.
+ *
+ * Text is cleaned as by text_clean(), but for escapes of an earlier cleaning. A holder without a
+ * group gets it from identity_group(), one with a pod and no workload that of identity_workload().
+ * An unknown site becomes 0 and a `count` of an unknown holder passes, once the oldest of these had
+ * to be forgotten.
  */
 int trace_read(struct trace_reader *r, const char *line, size_t len, struct event *ret,
 	       struct parse_err *err);
