@@ -36,7 +36,7 @@ GEN   := $(wildcard tools/gen/*.c)
 FUZZ  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E   := $(wildcard tests/e2e/test_*.sh)
 # These wait for minutes that a verdict takes and need little cpu: side by side.
-E2E_WAITING := $(patsubst %,tests/e2e/test_%.sh,healthy leaks via held fdonly)
+E2E_WAITING := $(patsubst %,tests/e2e/test_%.sh,healthy leaks via held fdonly record)
 SOURCES = $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] include/*/*.h user/*.[ch] user/*/*.[ch] tools/*.c tools/*/*.[ch] tests/*/*.[ch]))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT))
@@ -46,7 +46,10 @@ SKELS := $(addprefix $(O)/bpf/,connleak.skel.h iter_conn.skel.h iter_file.skel.h
 # The objects a unit test names in its head comment, "objects: core/x.o ...".
 named = $(patsubst %,$(O)/obj/user/%,$(filter-out tools/%,$(call names,$(1)))) \
 	$(patsubst %,$(O)/obj/%,$(filter tools/%,$(call names,$(1))))
-names = $(shell sed -n 's/^ \* objects: //p' $(1))
+names = $(foreach n,$(shell sed -n 's/^ \* objects: //p' $(1)),$(or $(all_of_$(n)),$(n)))
+# "core/ALL" and "tools/gen/ALL" are all of a folder.
+all_of_core/ALL := $(patsubst user/%.c,%.o,$(CORE))
+all_of_tools/gen/ALL := $(patsubst %.c,%.o,$(wildcard tools/gen/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -92,7 +95,7 @@ $(call obj,$(wildcard user/collect/*.c)) $(call obj,$(ROOT)): | $(SKELS)
 $(O)/connleak: $(call obj,$(USER)) | $(O)/core_pure.ok
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
-	@echo "built $@ $(VERSION): not in this version: watch, record, replay, explain, ready, --pg, stacks"
+	@echo "built $@ $(VERSION): not in this version: watch, explain, ready, --pg, stacks"
 
 # Plain make names what is missing; the targets that install run deps first.
 .PHONY: deps-build-once
@@ -143,7 +146,7 @@ $(O)/tools/bench_snapshot: $(O)/obj/tools/bench_snapshot.o $(call obj,$(CORE) $(
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 # These generate traces and judge the detector by them: no kernel, no server.
-$(addprefix $(O)/tools/,mktrace bench_detector): $(O)/tools/%: $(O)/obj/tools/%.o $(call obj,$(GEN) $(CORE))
+$(addprefix $(O)/tools/,mktrace bench_detector bench_tick): $(O)/tools/%: $(O)/obj/tools/%.o $(call obj,$(GEN) $(CORE))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) $^ -ljansson -lz -lpthread -lm -o $@

@@ -372,6 +372,61 @@ bench_idle()
 	stop "$pid"
 }
 
+# bench_record - what recording costs beside watching, at the same load
+bench_record()
+{
+	local cpu n_lines name
+	section "Recording at 1,000 connects a second for 10 s"
+	for name in trace trace.gz; do
+		"$connleak" record --port "$watched" "$work/$name" 2>"$work/talk" 9>&- &
+		pid=$!
+		await "$pid"
+		sleep 2
+		cpu=$(cpu_ms "$pid")
+		churn "$port" 10000 --rate 1000
+		cpu=$(($(cpu_ms "$pid") - cpu))
+		stop "$pid"
+		row "record to $name, cpu" "" "$(calc "$cpu / 100") % of a core, $(calc "$(stat -c %s "$work/$name") / 10000" %.0f) bytes a connection"
+	done
+	n_lines=$(wc -l <"$work/trace")
+	row "lines" "" "$(calc "$n_lines / 10000") a connection"
+}
+
+# user_s COMMAND... - leaves user and system seconds of it in $cpu_s; exit codes 0 and 1 are good
+user_s()
+{
+	local times
+	times=$(TIMEFORMAT='%U %S'; { time "$@" >"$work/out" 2>"$work/talk"; } 2>&1)
+	cpu_s=$(awk '{ print $1 + $2 }' <<<"$times")
+}
+
+# bench_replay - a busy hour of one process, plain and compressed
+bench_replay()
+{
+	local n name
+	section "Replay"
+	"$tools/mktrace" per-request "$work/replay.trace" --hours 24 --seed 5 >/dev/null || exit 5
+	gzip -k "$work/replay.trace"
+	n=$(wc -l <"$work/replay.trace")
+	for name in replay.trace replay.trace.gz; do
+		user_s "$connleak" replay "$work/$name"
+		row "$name, $n lines" "1,000,000 lines/s" "$(calc "$n / $cpu_s" %.0f) lines a second of cpu" \
+			"$(calc "1000000 * $cpu_s / $n")" 1
+	done
+	user_s gzip -dc "$work/replay.trace.gz"
+	row "... of which gzip -dc alone takes" "" "$cpu_s s for $n lines"
+}
+
+# bench_tick - the detector alone
+bench_tick()
+{
+	section "A tick at 10,000 holders and 100,000 open connections"
+	"$tools/bench_tick" >"$work/tick" || exit 5
+	while IFS=$'\t' read -r what figure value limit; do
+		row "$what" "${limit:+$limit ms}" "$figure" ${limit:+"$value" "$limit"}
+	done <"$work/tick"
+}
+
 # bench_watching N - what the process costs while N connections are open; before anything else has
 # looked at them, because the storage of an earlier look would still be in the slabs
 bench_watching()
@@ -464,6 +519,9 @@ bench_unrelated
 echo "$stats_before" >"$stats"
 bench_rate
 bench_idle
+bench_record
+bench_tick
+bench_replay
 bench_open 10000
 bench_open 100000
 if [ "${FULL:-}" ]; then

@@ -23,6 +23,8 @@ static const struct command commands[] = {
 	{"top", cmd_top, "live view, sorted by suspicion; what `connleak` alone runs"},
 	{"ls", cmd_ls, "every open connection once: holder, age, idle time, state"},
 	{"canary", cmd_canary, "watch for a bounded time, end with a verdict and its power"},
+	{"record", cmd_record, "write what is seen to a trace"},
+	{"replay", cmd_replay, "run a trace through the detector"},
 	{"doctor", cmd_doctor, "what this kernel and these privileges allow, and what is missing"},
 };
 

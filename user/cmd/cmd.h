@@ -10,6 +10,8 @@
 int cmd_top(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_canary(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_canary.c - watch for a bounded time, end with a verdict and its power */
 #include <errno.h>
+#include <float.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,16 +59,6 @@ static const struct argp_option own_options[] = {
 	{0},
 };
 
-static double parse_real(struct argp_state *state, const char *option, const char *text)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (end == text || *end || !(value > 0) || value > 1e6)
-		options_refuse(state, option, text, "not a number above 0");
-	return value;
-}
-
 static int parse_inconclusive(struct argp_state *state, const char *text)
 {
 	if (!strcmp(text, "pass"))
@@ -89,10 +80,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->for_ns = options_duration(state, "--for", arg);
 		return 0;
 	case KEY_DETECT:
-		o->detect_per_min = parse_real(state, "--detect", arg);
+		o->detect_per_min = options_real(state, "--detect", arg, DBL_MIN);
 		return 0;
 	case KEY_CONFIDENCE:
-		o->confidence = parse_real(state, "--confidence", arg);
+		o->confidence = options_real(state, "--confidence", arg, DBL_MIN);
 		if (o->confidence >= 1)
 			options_refuse(state, "--confidence", arg, "not between 0 and 1");
 		return 0;
@@ -172,28 +163,48 @@ static void say_progress(struct watch *w)
 	strbuf_release(&sb);
 }
 
-/* Has the target nobody left? Looked up only where nothing of it is known to live. */
-static bool is_target_gone(struct watch *w)
+/* Lives a process of the target that is connected? @ret_was: or did one? */
+static bool has_holder(const struct watch *w, bool *ret_was)
 {
 	const struct proctab *pt = w->session.engine.table;
-	struct options *o = w->session.options;
-	int64_t now_ns = w->session.engine.now_ns;
-	uint32_t pid;
 
-	if (w->program.pid || !o->target.n)
-		return false;
+	*ret_was = false;
 	for (uint32_t i = 0; i < proctab_n_holders(pt); i++) {
 		const struct holder *h = proctab_holder(pt, i);
 
-		if (h && h->exit_ns == T_NEVER && target_matches(&o->target, &h->info)) {
-			w->gone_since_ns = T_NEVER;
-			return false;
-		}
+		if (!h || !target_matches(&w->session.options->target, &h->info))
+			continue;
+		*ret_was = true;
+		if (h->exit_ns == T_NEVER)
+			return true;
+	}
+	return false;
+}
+
+/* Is there a process of the target that is not connected? A recording knows of none. */
+static bool has_process(struct watch *w)
+{
+	uint32_t pid;
+
+	return !w->session.is_replay && !target_find(&w->session.options->target, &pid);
+}
+
+/* Has the target nobody left? Looked up only where nothing of it is known to live. */
+static bool is_target_gone(struct watch *w)
+{
+	int64_t now_ns = w->session.engine.now_ns;
+	bool was;
+
+	if (w->program.pid || !w->session.options->target.n)
+		return false;
+	if (has_holder(w, &was) || (w->session.is_replay && !was)) {
+		w->gone_since_ns = T_NEVER;
+		return false;
 	}
 	if (now_ns < w->next_search_ns)
 		return false;
 	w->next_search_ns = now_ns + SEARCH_NS;
-	if (!target_find(&o->target, &pid)) {
+	if (has_process(w)) {
 		w->gone_since_ns = T_NEVER;
 		return false;
 	}
@@ -206,7 +217,7 @@ static int look(struct watch *w)
 {
 	int err = session_look(&w->session);
 
-	if (err)
+	if (err || !session_has_decided(&w->session))
 		return err;
 	canary_tick(w->canary, w->session.engine.table, w->session.engine.detector,
 		    w->session.engine.now_ns);
@@ -220,6 +231,22 @@ static bool found_leak(const struct watch *w)
 
 	canary_get_progress(w->canary, &p);
 	return p.is_leak && !w->options->is_full;
+}
+
+/* Is the watch over, and by what? */
+static bool is_over(struct watch *w, enum wake wake, enum canary_end *ret_end)
+{
+	if (found_leak(w) || w->session.engine.now_ns - w->start_ns >= w->options->for_ns)
+		*ret_end = CANARY_END_TIME;
+	else if (wake == WAKE_SIGNAL || w->session.has_ended)
+		*ret_end = CANARY_END_INTERRUPTED;
+	else if (w->program.is_gone)
+		*ret_end = CANARY_END_PROGRAM;
+	else if (is_target_gone(w))
+		*ret_end = CANARY_END_TARGET_GONE;
+	else
+		return false;
+	return true;
 }
 
 /* Until the window is over or something ends it. Returns 0 or an exit code. */
@@ -239,23 +266,31 @@ static int watch(struct watch *w, enum canary_end *ret_end)
 		err = look(w);
 		if (err)
 			return err;
-		if (found_leak(w) || w->session.engine.now_ns - w->start_ns >= w->options->for_ns) {
-			*ret_end = CANARY_END_TIME;
+		if (is_over(w, wake, ret_end))
 			return 0;
-		}
-		if (wake == WAKE_SIGNAL) {
-			*ret_end = CANARY_END_INTERRUPTED;
-			return 0;
-		}
-		if (w->program.is_gone) {
-			*ret_end = CANARY_END_PROGRAM;
-			return 0;
-		}
-		if (is_target_gone(w)) {
-			*ret_end = CANARY_END_TARGET_GONE;
-			return 0;
-		}
 	}
+}
+
+/*
+ * In a recording the target appears when it first connects: with --wait the window starts there.
+ * Returns 0 or an exit code.
+ */
+static int await_in_recording(struct watch *w)
+{
+	const struct session *s = &w->session;
+	int err = 0, signal;
+	bool was = false;
+
+	if (!s->is_replay || !s->options->wait_ns || !s->options->target.n)
+		return 0;
+	while (!err && !s->has_ended && !has_holder(w, &was) && !was) {
+		enum wake wake = session_wait(&w->session, -1, &signal);
+
+		if (wake == WAKE_FAILED || wake == WAKE_SIGNAL)
+			return EXIT_FAILED;
+		err = session_look(&w->session);
+	}
+	return err;
 }
 
 /* The target's findings; @ret_worst: the first leak among them, the caller releases it. */
@@ -346,6 +381,9 @@ static int run_canary(struct watch *w, struct canary_options *o)
 	err = session_open(&w->session, &o->options, &wants);
 	if (err)
 		return err;
+	err = await_in_recording(w);
+	if (err)
+		return err;
 	params.start_ns = w->session.engine.now_ns;
 	w->start_ns = w->last_progress_ns = params.start_ns;
 	w->canary = canary_new(&params);
@@ -394,6 +432,10 @@ int cmd_canary(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	options_parse(&argp, argc, argv, ARGP_IN_ORDER, &o);
+	if (o.program && o.options.replay_path) {
+		fprintf(stderr, "connleak: --replay: a recording and a program at once\n");
+		return EXIT_USAGE;
+	}
 	if (o.as_user && !o.program) {
 		fprintf(stderr, "connleak: --as: for a program that canary starts (-- PROGRAM)\n");
 		return EXIT_USAGE;

@@ -48,6 +48,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* A recording is shown as it was at its end. Returns 0 or an exit code. */
+static int run_to_end(struct session *s)
+{
+	int err = 0, signal;
+
+	while (s->is_replay && !s->has_ended && !err) {
+		enum wake wake = session_wait(s, -1, &signal);
+
+		if (wake == WAKE_SIGNAL)
+			return 0;
+		err = wake == WAKE_FAILED ? EXIT_FAILED : session_look(s);
+	}
+	return err;
+}
+
 static bool is_shown(const struct holder *h, const struct peer *p, void *arg)
 {
 	return session_shows(arg, h, &p->endpoint);
@@ -90,7 +105,7 @@ int cmd_ls(int argc, char **argv)
 		.children = children,
 		.doc = "Every open connection to a watched port, once.\v"
 		       "Without an agent all of them were open before the look: ages are lower "
-		       "bounds."};
+		       "bounds. Of a recording (--replay): as it was at its end."};
 	const struct session_wants wants = {0};
 	struct session s = {0};
 	struct ls ls = {.sort = LS_SORT_AGE};
@@ -100,6 +115,8 @@ int cmd_ls(int argc, char **argv)
 	options_init(&ls.options);
 	options_parse(&argp, argc, argv, 0, &ls);
 	err = session_open(&s, &ls.options, &wants);
+	if (!err)
+		err = run_to_end(&s);
 	if (!err) {
 		o = (struct ls_options){.now_ns = s.engine.now_ns,
 					.sort = ls.sort,

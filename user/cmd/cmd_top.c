@@ -26,7 +26,7 @@ struct top {
 
 static const struct argp_option own_options[] = {
 	{"batch", 'b', NULL, 0, "plain text, no keys (also where stdout is no terminal)", 1},
-	{"frames", 'n', "N", 0, "end after N frames", 1},
+	{"frames", 'n', "N", 0, "end after N frames; of a recording: the last N", 1},
 	{"sort", KEY_SORT, "COLUMN", 0,
 	 "suspicion (default), open, idle, opened, rate, oldest, pid", 1},
 	{0},
@@ -70,13 +70,20 @@ static bool is_shown(const struct holder *h, const struct peer *p, void *arg)
 	return session_shows(arg, h, &p->endpoint);
 }
 
+/* No keys: frames go to stdout, one after the other. */
+static bool is_plain(const struct top *top)
+{
+	return top->is_batch || top->options.is_json || !isatty(STDOUT_FILENO);
+}
+
 static struct top_text_options text_options(const struct top *top)
 {
 	return (struct top_text_options){
 		.host = top->session.host,
 		.ports = top->session.ports,
-		.interval_ns = top->options.interval_ns,
-		.utc_offset_s = terminal_utc_offset_s(),
+		.interval_ns = top->session.source.interval_ns,
+		/* a recording looks the same on every machine */
+		.utc_offset_s = top->session.is_replay ? 0 : terminal_utc_offset_s(),
 		.width = terminal_width(),
 		.is_ascii = terminal_is_ascii(),
 	};
@@ -90,57 +97,138 @@ static int build(struct top *top, struct top_model *m)
 	return EXIT_FAILED;
 }
 
-static int print_text(const struct top *top, const struct top_model *m)
+static int add_text(const struct top *top, const struct top_model *m, struct strbuf *sb)
 {
 	struct top_text_options o = text_options(top);
-	struct strbuf sb = {0};
-	int err = top_text(&sb, m, &o) || strbuf_puts(&sb, "\n") ? EXIT_FAILED
-								 : session_print(sb.buf);
 
-	strbuf_release(&sb);
-	return err;
+	return top_text(sb, m, &o) || strbuf_puts(sb, "\n") ? EXIT_FAILED : 0;
 }
 
-static int print_json(const struct top *top, const struct top_model *m)
+static int add_json(const struct top *top, const struct top_model *m, struct strbuf *sb)
 {
 	char *line = json_snapshot(&top->session.json, m);
-	int err = line ? session_print_line(line) : EXIT_FAILED;
+	int err = !line || strbuf_printf(sb, "%s\n", line) ? EXIT_FAILED : 0;
 
 	free(line);
 	return err;
 }
 
-static int print_frame(struct top *top)
+/* Appends the frame of now to @sb. Returns 0 or an exit code. */
+static int add_frame(struct top *top, struct strbuf *sb)
 {
 	struct top_model m;
 	int err = build(top, &m);
 
 	if (err)
 		return err;
-	err = top->options.is_json ? print_json(top, &m) : print_text(top, &m);
+	err = top->options.is_json ? add_json(top, &m, sb) : add_text(top, &m, sb);
 	top_model_release(&m);
+	return err;
+}
+
+static int print_frame(struct top *top)
+{
+	struct strbuf sb = {0};
+	int err = add_frame(top, &sb);
+
+	if (!err)
+		err = session_print(sb.buf);
+	strbuf_release(&sb);
+	return err;
+}
+
+/*
+ * The next look, waited for; @ret_is_over where there is none: stopped, or the end of a recording.
+ * Returns 0 or an exit code.
+ */
+static int next_look(struct top *top, bool *ret_is_over)
+{
+	int err = 0, signal;
+	enum wake wake;
+
+	do
+		wake = session_wait(&top->session, -1, &signal);
+	while (wake != WAKE_TICK && wake != WAKE_SIGNAL && wake != WAKE_FAILED);
+	if (wake == WAKE_FAILED)
+		return EXIT_FAILED;
+	if (wake == WAKE_TICK)
+		err = session_look(&top->session);
+	*ret_is_over = wake == WAKE_SIGNAL || top->session.has_ended;
 	return err;
 }
 
 /* Frames on stdout; the first at once. */
 static int run_batch(struct top *top)
 {
-	int err = print_frame(top), signal;
+	bool is_over = false;
+	int err = print_frame(top);
 
-	for (unsigned long n = 1; !err && (!top->frames || n < top->frames);) {
-		enum wake wake = session_wait(&top->session, -1, &signal);
-
-		if (wake == WAKE_SIGNAL)
-			return 0;
-		if (wake == WAKE_FAILED)
-			return EXIT_FAILED;
-		if (wake != WAKE_TICK)
-			continue;
-		err = session_look(&top->session);
-		if (!err)
-			err = print_frame(top);
-		n++;
+	for (unsigned long n = 1; !err && (!top->frames || n < top->frames); n++) {
+		err = next_look(top, &is_over);
+		if (err || is_over)
+			return err;
+		err = print_frame(top);
 	}
+	return err;
+}
+
+/* The last frames of a recording, which are known at its end only. */
+struct last_frames {
+	struct strbuf *frames; /* a ring, once there are as many as asked for */
+	unsigned long n, cap, next;
+};
+
+static int keep_frame(struct top *top, struct last_frames *l)
+{
+	struct strbuf *frame;
+
+	if (l->n == l->cap && l->n < top->frames) {
+		unsigned long cap = l->cap ? l->cap * 2 : 8;
+		struct strbuf *frames;
+
+		cap = cap < top->frames ? cap : top->frames;
+		frames = reallocarray(l->frames, cap, sizeof(*frames));
+		if (!frames)
+			return EXIT_FAILED;
+		memset(frames + l->cap, 0, (cap - l->cap) * sizeof(*frames));
+		l->frames = frames;
+		l->cap = cap;
+	}
+	frame = &l->frames[l->next];
+	strbuf_clear(frame);
+	l->next = (l->next + 1) % top->frames;
+	l->n += l->n < top->frames;
+	return add_frame(top, frame);
+}
+
+static int print_last(const struct top *top, const struct last_frames *l)
+{
+	int err = 0;
+
+	for (unsigned long i = 0; i < l->n && !err; i++) {
+		unsigned long at = l->n < top->frames ? i : (l->next + i) % top->frames;
+
+		err = session_print(l->frames[at].buf);
+	}
+	return err;
+}
+
+static int run_last(struct top *top)
+{
+	struct last_frames l = {0};
+	bool is_over = false;
+	int err;
+
+	do {
+		err = keep_frame(top, &l);
+		if (!err)
+			err = next_look(top, &is_over);
+	} while (!err && !is_over);
+	if (!err)
+		err = print_last(top, &l);
+	for (unsigned long i = 0; i < l.cap; i++)
+		strbuf_release(&l.frames[i]);
+	free(l.frames);
 	return err;
 }
 
@@ -166,7 +254,7 @@ static int look_behind_screen(struct top *top)
 	if (!err)
 		return 0;
 	top_view_close(&top->view);
-	return session_fail_look(err);
+	return session_fail_look(&top->session, err);
 }
 
 /* A paused view stands still until a key is pressed; the watch goes on behind it. */
@@ -215,14 +303,20 @@ int cmd_top(int argc, char **argv)
 				  .children = children,
 				  .doc = "Processes with open PostgreSQL connections, live, the "
 					 "most suspicious first."};
-	const struct session_wants wants = {0};
+	struct session_wants wants = {.speed = 1};
 	struct top top = {0};
+	bool is_last;
 	int err;
 
 	options_init(&top.options);
 	options_parse(&argp, argc, argv, 0, &top);
+	is_last = top.options.replay_path && top.frames && is_plain(&top);
+	if (is_last)
+		wants.speed = 0;
 	err = session_open(&top.session, &top.options, &wants);
-	if (!err && (top.is_batch || top.options.is_json || top_view_open(&top.view)))
+	if (!err && is_last)
+		err = run_last(&top);
+	else if (!err && (is_plain(&top) || top_view_open(&top.view)))
 		err = run_batch(&top);
 	else if (!err)
 		err = run_view(&top);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/app_frame.h"
 #include "../core/text.h"
 #include "../core/words.h"
 #include "../tui/table.h"
@@ -21,6 +22,7 @@ enum {
 	COL_STATE,
 	COL_SENT,
 	COL_RECV,
+	COL_OPENED_BY, /* the last: left out where no call site is known */
 	COL_MAX
 };
 
@@ -34,6 +36,7 @@ static const struct table_column columns[COL_MAX] = {
 	[COL_STATE] = {"STATE"},
 	[COL_SENT] = {"SENT", .is_right = true, .keep = 1},
 	[COL_RECV] = {"RECV", .is_right = true, .keep = 2},
+	[COL_OPENED_BY] = {"OPENED BY", .min_width = 14, .keep = 3},
 };
 
 #define SHOWN_PIDS 3
@@ -176,6 +179,33 @@ static void pids_cell(struct table *t, const struct proctab *pt, uint32_t slot)
 	table_cell(t, cell);
 }
 
+static bool has_site(const struct conn *c, const struct proctab *pt)
+{
+	return proctab_opened_by(pt, c) || proctab_first_used_by(pt, c);
+}
+
+/* "main.placeOrder order.go:22"; of a pool's "HikariPool-1 (first used by load Invoice.java:88)" */
+static void site_cell(struct table *t, const struct proctab *pt, const struct conn *c)
+{
+	const struct site_info *opened = proctab_site(pt, proctab_opened_by(pt, c));
+	const struct site_info *used = proctab_site(pt, proctab_first_used_by(pt, c));
+	const char *thread = opened && opened->thread ? opened->thread : "-";
+	enum site_role role = SITE_OPENED_BY;
+	const struct site_frame *f = app_frame_of(opened, used, &role);
+	char frame[APP_FRAME_LEN];
+	struct strbuf cell = {0};
+
+	if (!f)
+		strbuf_puts(&cell, thread);
+	else if (role == SITE_OPENED_BY)
+		strbuf_puts(&cell, app_frame_format(f, " ", frame));
+	else
+		strbuf_printf(&cell, "%s (first used by %s)", thread,
+			      app_frame_format(f, " ", frame));
+	table_cell(t, cell.err ? "-" : cell.buf);
+	strbuf_release(&cell);
+}
+
 static void add_row(struct table *t, const struct proctab *pt, const struct found *f,
 		    int64_t now_ns)
 {
@@ -245,13 +275,16 @@ static void add_unheld(struct strbuf *sb, const struct found *found, size_t n)
 int ls_text(struct strbuf *sb, const struct proctab *pt, const struct ls_options *o)
 {
 	struct found *found = NULL;
+	bool has_sites = false;
 	struct table t;
 	size_t n;
 	int err = select_found(pt, o, &found, &n);
 
 	if (err)
 		return err;
-	table_init(&t, columns, COL_MAX);
+	for (size_t i = 0; i < n && !has_sites; i++)
+		has_sites = has_site(found[i].conn, pt);
+	table_init(&t, columns, has_sites ? COL_MAX : COL_OPENED_BY);
 	if (!n) {
 		strbuf_puts(sb, "no open connections");
 		if (o->ports && o->ports[0])
@@ -260,8 +293,11 @@ int ls_text(struct strbuf *sb, const struct proctab *pt, const struct ls_options
 		err = strbuf_puts(sb, "\n");
 		goto out;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		add_row(&t, pt, &found[i], o->now_ns);
+		if (has_sites)
+			site_cell(&t, pt, found[i].conn);
+	}
 	err = table_print(&t, sb, o->width, o->is_ascii);
 	add_sum(sb, n, "connection", "connections");
 	strbuf_puts(sb, ", ");

@@ -18,6 +18,10 @@ enum {
 	KEY_BUDGET,
 	KEY_INTERVAL,
 	KEY_WAIT,
+	KEY_REPLAY,
+	KEY_SPEED,
+	KEY_STRICT,
+	KEY_SKIP_BAD,
 	KEY_JSON,
 	KEY_NO_STACKS
 };
@@ -39,7 +43,14 @@ static const struct argp_option shared_options[] = {
 	{NULL, 0, NULL, 0, "What there is to lose:", 30},
 	{"budget", KEY_BUDGET, "[PEER=]N", 0,
 	 "this node's share of a server's connections (repeatable; bare: each server's)", 0},
-	{NULL, 0, NULL, 0, "Form:", 40},
+	{NULL, 0, NULL, 0, "A recording instead of the live kernel:", 40},
+	{"replay", KEY_REPLAY, "FILE", 0, "read this trace (- is stdin; gzip is told by itself)",
+	 0},
+	{"speed", KEY_SPEED, "N", 0,
+	 "N seconds of the trace in one; 0: as fast as possible (default 0, in top 1)", 0},
+	{"strict", KEY_STRICT, NULL, 0, "refuse a trace that was cut off", 0},
+	{"skip-bad", KEY_SKIP_BAD, NULL, 0, "count and skip corrupt lines", 0},
+	{NULL, 0, NULL, 0, "Form:", 50},
 	{"json", KEY_JSON, NULL, 0, "JSON Lines on stdout", 0},
 	{"interval", KEY_INTERVAL, "DURATION", 0, "time between two looks (default 1s)", 0},
 	{"no-stacks", KEY_NO_STACKS, NULL, 0, "take no stacks (this version takes none)", 0},
@@ -48,7 +59,8 @@ static const struct argp_option shared_options[] = {
 
 void options_init(struct options *o)
 {
-	*o = (struct options){.interval_ns = NS_PER_S, .ports = {5432, 6432}, .n_ports = 2};
+	*o = (struct options){
+		.interval_ns = NS_PER_S, .ports = {5432, 6432}, .n_ports = 2, .speed = -1};
 }
 
 void options_release(struct options *o)
@@ -71,6 +83,18 @@ int64_t options_duration(struct argp_state *state, const char *option, const cha
 	if (text_parse_duration(text, &ns))
 		options_refuse(state, option, text, "not a duration (like 90s, 15m, 2h)");
 	return ns;
+}
+
+double options_real(struct argp_state *state, const char *option, const char *text, double min)
+{
+	char *end, why[48];
+	double value = strtod(text, &end);
+
+	if (end != text && !*end && value >= min && value <= 1e6)
+		return value;
+	snprintf(why, sizeof(why), min > 0 ? "not a number above 0" : "not a number, 0 or more");
+	options_refuse(state, option, text, why);
+	return 0;
 }
 
 /* A whole number of @min to @max with nothing behind it. */
@@ -98,6 +122,7 @@ static void add_ports(struct options *o, struct argp_state *state, const char *l
 		argp_error(state, "--port: the list is too long");
 	snprintf(copy, sizeof(copy), "%s", list);
 	o->n_ports = 0;
+	o->has_ports = true;
 	while ((word = strsep(&rest, ","))) {
 		if (parse_number(word, 1, UINT16_MAX, &port))
 			options_refuse(state, "--port", word, "not a port (1 to 65535)");
@@ -197,6 +222,18 @@ static error_t parse_shared(int key, char *arg, struct argp_state *state)
 	case KEY_WAIT:
 		o->wait_ns = arg ? options_duration(state, "--wait", arg) : INT64_MAX;
 		break;
+	case KEY_REPLAY:
+		o->replay_path = arg;
+		break;
+	case KEY_SPEED:
+		o->speed = options_real(state, "--speed", arg, 0);
+		break;
+	case KEY_STRICT:
+		o->is_strict = true;
+		break;
+	case KEY_SKIP_BAD:
+		o->is_skip_bad = true;
+		break;
 	case KEY_JSON:
 		o->is_json = true;
 		break;
@@ -225,8 +262,21 @@ void options_ports_text(const struct options *o, char *buf, size_t size)
 		n += (size_t)snprintf(buf + n, size - n, "%s%u", i ? ", " : "", o->ports[i]);
 }
 
+/* Live, only the ports asked for are seen at all; a recording has those of its own. */
+static bool wants_port(const struct options *o, uint16_t port)
+{
+	if (!o->replay_path || !o->has_ports)
+		return true;
+	for (size_t i = 0; i < o->n_ports; i++)
+		if (o->ports[i] == port)
+			return true;
+	return false;
+}
+
 bool options_wants_peer(const struct options *o, const struct endpoint *peer)
 {
+	if (!wants_port(o, peer->port))
+		return false;
 	for (size_t i = 0; i < o->n_peers; i++) {
 		struct endpoint want = o->peers[i];
 

@@ -35,6 +35,11 @@ struct options {
 	int64_t interval_ns;
 	int64_t wait_ns; /* for a target that does not exist yet; 0: do not; INT64_MAX: for ever */
 	bool is_json;
+	bool has_ports;		 /* --port was given */
+	const char *replay_path; /* NULL: the live kernel */
+	double speed; /* of a replay, in trace seconds per second; 0: as fast as possible; negative:
+			 not given */
+	bool is_strict, is_skip_bad; /* of a replay */
 };
 
 /* The defaults: ports 5432 and 6432, every second. */
@@ -63,6 +68,12 @@ bool options_wants_peer(const struct options *o, const struct endpoint *peer);
 /* Wrong usage: ends the program with "OPTION TEXT: WHY". @option "": an argument. */
 void options_refuse(struct argp_state *state, const char *option, const char *text,
 		    const char *why);
+
+/*
+ * A real number option (@option with its dashes), at least @min, above 0 where @min is so; ends the
+ * program when @text is none.
+ */
+double options_real(struct argp_state *state, const char *option, const char *text, double min);
 
 /* A duration option (@option with its dashes); ends the program when @text is none. */
 int64_t options_duration(struct argp_state *state, const char *option, const char *text);

@@ -15,6 +15,7 @@
 #include "../collect/kernel_probe.h"
 #include "../collect/source_bpf.h"
 #include "../core/text.h"
+#include "session_replay.h"
 
 #define TARGET_POLL_MS 250
 
@@ -120,13 +121,13 @@ static int open_source(struct session *s, const struct session_wants *w)
 }
 
 /* The budgets of the command line, as events like any other. */
-static int apply_budgets(struct session *s)
+static int apply_budgets(struct session *s, int64_t now_ns)
 {
 	struct snapshot budgets;
 	int err = 0;
 
 	snapshot_init(&budgets);
-	budgets.now_ns = source_bpf_now_ns();
+	budgets.now_ns = now_ns;
 	budgets.wall_offset_ns = s->json.wall_offset_ns;
 	for (size_t i = 0; i < s->options->n_budgets && !err; i++) {
 		const struct budget_option *b = &s->options->budgets[i];
@@ -145,37 +146,67 @@ static int apply_budgets(struct session *s)
 	return err ? out_of_memory() : 0;
 }
 
-int session_open(struct session *s, struct options *o, const struct session_wants *w)
+static int open_live(struct session *s, const struct session_wants *w)
 {
-	struct detector_params params = {.canary = w->is_canary, .host = s->host};
 	char why[512];
 	int err;
 
-	*s = (struct session){.options = o, .signal_fd = -1};
 	if (gethostname(s->host, sizeof(s->host) - 1))
 		snprintf(s->host, sizeof(s->host), "localhost");
-	options_ports_text(o, s->ports, sizeof(s->ports));
-	s->json.host = s->host;
+	options_ports_text(s->options, s->ports, sizeof(s->ports));
 	s->json.wall_offset_ns = source_bpf_wall_offset_ns();
-	params.wall_offset_ns = s->json.wall_offset_ns;
 	/* nobody should wait for a target that could not be watched */
 	if (kernel_probe_basics(why, sizeof(why)))
 		return fail(EXIT_CANNOT, why);
-	if (open_signals(s))
-		return fail(EXIT_FAILED, "cannot read signals");
 	err = await_target(s);
-	if (!err)
-		err = open_source(s, w);
-	if (err)
-		return err;
+	return err ? err : open_source(s, w);
+}
+
+static int start_engine(struct session *s, const struct session_wants *w)
+{
+	struct detector_params params = {
+		.canary = w->is_canary, .host = s->host, .wall_offset_ns = s->json.wall_offset_ns};
+
 	if (engine_init(&s->engine, NULL, &params))
 		return out_of_memory();
-	err = apply_budgets(s);
+	return apply_budgets(s, s->is_replay ? 0 : source_bpf_now_ns());
+}
+
+/* These say something about a recording only. */
+static int check_options(const struct options *o)
+{
+	const char *option = o->speed >= 0    ? "--speed"
+			     : o->is_strict   ? "--strict"
+			     : o->is_skip_bad ? "--skip-bad"
+					      : NULL;
+
+	if (o->replay_path || !option)
+		return 0;
+	fprintf(stderr, "connleak: %s: for a recording (--replay FILE)\n", option);
+	return EXIT_USAGE;
+}
+
+int session_open(struct session *s, struct options *o, const struct session_wants *w)
+{
+	int err = check_options(o);
+
+	*s = (struct session){.options = o, .signal_fd = -1, .is_raw = w->is_raw};
+	s->json.host = s->host;
+	s->speed = o->speed >= 0 ? o->speed : w->speed;
+	if (err)
+		return err;
+	if (open_signals(s))
+		return fail(EXIT_FAILED, "cannot read signals");
+	err = o->replay_path ? session_replay_open(s) : open_live(s, w);
+	if (!err && !s->is_raw)
+		err = start_engine(s, w);
 	return err ? err : session_look(s);
 }
 
 void session_close(struct session *s)
 {
+	if (s->is_replay)
+		session_replay_say(s);
 	source_close(&s->source);
 	engine_release(&s->engine);
 	snapshot_release(&s->snapshot);
@@ -184,28 +215,57 @@ void session_close(struct session *s)
 	s->signal_fd = -1;
 }
 
+/* When the next look is due, by the real clock. */
+static void plan_next(struct session *s)
+{
+	int64_t now_ns;
+
+	if (s->is_replay && !(s->speed > 0))
+		return;
+	now_ns = s->is_replay ? source_bpf_now_ns() : s->snapshot.now_ns;
+	s->next_tick_ns += s->is_replay ? (int64_t)((double)s->source.interval_ns / s->speed)
+					: s->source.interval_ns;
+	/* a machine that stood still is looked at once, not once for each missed tick */
+	if (s->next_tick_ns <= now_ns && !s->is_replay)
+		s->next_tick_ns = now_ns + s->source.interval_ns;
+	else if (s->next_tick_ns < now_ns - NS_PER_S)
+		s->next_tick_ns = now_ns;
+}
+
 int session_try_look(struct session *s)
 {
 	int err;
 
 	snapshot_clear(&s->snapshot);
 	err = s->source.ops->next(s->source.arg, &s->snapshot);
-	if (err > 0)
-		err = engine_step(&s->engine, &s->snapshot);
+	s->has_ended = err == 0;
+	if (err <= 0)
+		return err;
+	if (s->is_replay)
+		session_replay_drop_budgets(s);
+	err = s->is_raw ? 0 : engine_step(&s->engine, &s->snapshot);
 	if (err)
 		return err;
 	s->json.wall_offset_ns = s->snapshot.wall_offset_ns;
-	s->next_tick_ns += s->source.interval_ns;
-	/* a machine that stood still is looked at once, not once for each missed tick */
-	if (s->next_tick_ns <= s->engine.now_ns)
-		s->next_tick_ns = s->engine.now_ns + s->source.interval_ns;
+	plan_next(s);
 	return 0;
 }
 
-int session_fail_look(int err)
+bool session_has_decided(const struct session *s)
+{
+	size_t n = s->snapshot.n_events;
+
+	return n && s->snapshot.events[n - 1].kind == EV_TICK;
+}
+
+int session_fail_look(const struct session *s, int err)
 {
 	char text[128];
 
+	if (err == -ENOMEM)
+		return out_of_memory();
+	if (s->is_replay)
+		return session_replay_fail(s, err);
 	snprintf(text, sizeof(text), "cannot read the kernel's tables: %s", strerror(-err));
 	return fail(EXIT_FAILED, text);
 }
@@ -214,7 +274,15 @@ int session_look(struct session *s)
 {
 	int err = session_try_look(s);
 
-	return err ? session_fail_look(err) : 0;
+	return err ? session_fail_look(s, err) : 0;
+}
+
+/* Milliseconds until the next look, rounded up; 0: it is due. */
+static int wait_ms(const struct session *s)
+{
+	int64_t left_ns = s->next_tick_ns - source_bpf_now_ns();
+
+	return left_ns <= 0 ? 0 : (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 enum wake session_wait(struct session *s, int input_fd, int *ret_signal)
@@ -226,12 +294,9 @@ enum wake session_wait(struct session *s, int input_fd, int *ret_signal)
 	};
 
 	for (;;) {
-		int64_t left_ns = s->next_tick_ns - source_bpf_now_ns();
-		int n, signal;
+		int ms = wait_ms(s), signal, n;
 
-		if (left_ns <= 0)
-			return WAKE_TICK;
-		n = poll(fds, 3, (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS));
+		n = poll(fds, 3, ms);
 		/* a window's new size arrives as an interrupted wait */
 		if (n < 0 && errno == EINTR)
 			return WAKE_INPUT;
@@ -245,6 +310,8 @@ enum wake session_wait(struct session *s, int input_fd, int *ret_signal)
 			return WAKE_FAILED;
 		if (fds[2].revents)
 			return WAKE_INPUT;
+		if (!ms)
+			return WAKE_TICK;
 	}
 }
 

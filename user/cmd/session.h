@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session.h - what every live command does: open a source, look at each tick, wait in between
+ * session.h - what every watching command does: open a source, the live kernel or a recording,
+ *	look at each tick, wait in between
  *
  * No code runs in signal context: signals are read from a descriptor by session_wait().
  */
@@ -22,29 +23,40 @@ struct session {
 	char ports[256]; /* "5432, 6432" */
 	int64_t next_tick_ns;
 	int signal_fd;
+	bool is_raw; /* no engine: whoever asked takes the snapshots as they are */
+	bool is_replay;
+	bool has_ended; /* of a replay: nothing follows, and the last look brought nothing */
+	double speed;	/* of a replay; 0: as fast as possible */
 };
 
 enum wake { WAKE_TICK, WAKE_SIGNAL, WAKE_CHILD, WAKE_INPUT, WAKE_FAILED };
 
-/* What a live command asks of a session beyond the options. */
+/* What a command asks of a session beyond the options. */
 struct session_wants {
 	bool is_canary;
+	bool is_raw;
+	double speed;		/* of a replay where --speed is not given */
 	uint32_t ancestor_tgid; /* 0: none */
 };
 
 /*
- * session_open - find the target, load, adopt, take the first look
+ * session_open - find the target, load, adopt, take the first look; or open the recording
  * Returns an exit code: EXIT_CLEAN, or what the command ends with, after a message on stderr. The
  * caller owes session_close() in either case, for a session that was zeroed before.
  */
 int session_open(struct session *s, struct options *o, const struct session_wants *w);
 void session_close(struct session *s);
 
-/* One look: a snapshot through table and detector. Returns 0 or an exit code, after a message. */
+/*
+ * One look: a snapshot through table and detector; at the end of a replay has_ended is set instead.
+ * Returns 0 or an exit code, after a message.
+ */
 int session_look(struct session *s);
 /* The same in two steps, where the message has to wait: a negative errno, then its message. */
 int session_try_look(struct session *s);
-int session_fail_look(int err);
+int session_fail_look(const struct session *s, int err);
+/* Did the last look end with a tick, so that the detector has decided? */
+bool session_has_decided(const struct session *s);
 
 /*
  * session_wait - until the next tick, a signal, a child's end, or input on @input_fd (-1: none)

@@ -86,6 +86,29 @@ uint32_t detector_left_idle(const struct detector *d, const struct proctab *pt, 
 	return n;
 }
 
+bool detector_has_unseen(const struct detector *d, const struct proctab *pt, uint32_t usage,
+			 int64_t since_ns)
+{
+	const struct ustate *u = find_usage(d, pt, usage);
+
+	if (!u)
+		return false;
+	for (uint32_t i = u->first_cohort; i != SLOT_NONE; i = cohort_at(d, i)->next_of_usage) {
+		const struct minheap *waiting = &cohort_at(d, i)->waiting;
+
+		for (uint32_t j = 0; j < waiting->n; j++) {
+			uint32_t c = waiting->v[j].slot;
+			const struct track *t = &d->tracks[c];
+
+			if (t->is_client && t->use_end_ns >= since_ns &&
+			    d->now_ns - t->use_end_ns >= d->p.tmin_ns &&
+			    (t->is_used || !proctab_conn(pt, c)->adopted))
+				return true;
+		}
+	}
+	return false;
+}
+
 static void view_conns(const struct detector *d, const struct proctab *pt, const struct usage *pu,
 		       struct usage_view *v)
 {
@@ -185,6 +208,9 @@ void detector_usage(const struct detector *d, const struct proctab *pt, uint32_t
 		ret->rate_high = rate.high;
 	}
 	ret->longest_idle_ns = u->longest_idle_ns;
+	for (uint32_t i = u->first_cohort; i != SLOT_NONE; i = cohort_at(d, i)->next_of_usage)
+		if (cohort_at(d, i)->tx_ns > ret->tx_ns)
+			ret->tx_ns = cohort_at(d, i)->tx_ns;
 	view_conns(d, pt, pu, ret);
 }
 
@@ -205,6 +231,33 @@ int detector_finding(const struct detector *d, const struct proctab *pt, uint32_
 		if (alert_at(d, slot)->is_used && !i--)
 			return evidence_make(d, pt, alert_at(d, slot), ret);
 	return -ENOENT;
+}
+
+int detector_finding_at(const struct detector *d, const struct proctab *pt, uint32_t slot,
+			struct finding *ret)
+{
+	if (slot >= d->alerts.n || !alert_at(d, slot)->is_used)
+		return -ENOENT;
+	return evidence_make(d, pt, alert_at(d, slot), ret);
+}
+
+bool detector_next_mark(const struct detector *d, uint32_t after, struct finding_mark *ret)
+{
+	for (uint32_t slot = after == SLOT_NONE ? 0 : after + 1; slot < d->alerts.n; slot++) {
+		const struct alert *a = alert_at(d, slot);
+
+		if (!a->is_used)
+			continue;
+		*ret = (struct finding_mark){
+			.slot = slot,
+			.fired_ns = a->fired_ns,
+			.kind = a->kind,
+			.status = a->status,
+			.severity = a->severity,
+		};
+		return true;
+	}
+	return false;
 }
 
 uint32_t detector_find(const struct detector *d, uint32_t usage)
