@@ -75,21 +75,6 @@ uint32_t evidence_oldest(const struct detector *d, const struct proctab *pt, uin
 	return oldest;
 }
 
-static bool is_idle(const struct detector *d, uint32_t slot)
-{
-	const struct track *t = &d->tracks[slot];
-
-	return t->is_client && d->now_ns - t->use_end_ns >= d->p.tmin_ns;
-}
-
-static void add_idle(struct finding *f, uint64_t site)
-{
-	f->idle++;
-	for (uint32_t i = 0; i < f->n_sites; i++)
-		if (f->sites[i].site == site)
-			f->sites[i].idle++;
-}
-
 static void add_conn(const struct detector *d, const struct proctab *pt, struct finding *f,
 		     uint32_t slot)
 {
@@ -99,8 +84,7 @@ static void add_conn(const struct detector *d, const struct proctab *pt, struct 
 	uint32_t n;
 
 	f->conns_total++;
-	if (is_tracked && is_idle(d, slot))
-		add_idle(f, cohort_at(d, d->tracks[slot].cohort)->site);
+	f->idle += is_tracked && track_is_idle(d, slot);
 	if (f->n_conns == FINDING_MAX_CONNS)
 		return;
 	out = &f->conns[f->n_conns++];
@@ -117,47 +101,11 @@ static void add_conn(const struct detector *d, const struct proctab *pt, struct 
 		.fin_how = c->fin_how,
 		.tx = c->tx,
 		.rx = c->rx,
-		.site = c->site,
+		.site = proctab_opened_by(pt, c),
+		.first_used = proctab_first_used_by(pt, c),
 	};
 	n = proctab_held_by(pt, slot, out->held_by, FINDING_MAX_HELD);
 	out->n_held_by = n < FINDING_MAX_HELD ? n : FINDING_MAX_HELD;
-}
-
-/* Insertion among the largest; @site may fall off the end. */
-static void add_site(struct finding *f, const struct finding_site *site)
-{
-	uint32_t i = f->n_sites;
-
-	f->sites_total++;
-	while (i && f->sites[i - 1].opened < site->opened) {
-		if (i < FINDING_MAX_SITES)
-			f->sites[i] = f->sites[i - 1];
-		i--;
-	}
-	if (i < FINDING_MAX_SITES)
-		f->sites[i] = *site;
-	if (f->n_sites < FINDING_MAX_SITES)
-		f->n_sites++;
-}
-
-/*
- * The window is the usage's. A cohort counts from its own beginning, so its part of the window is
- * known to be no more than the whole; of the only cohort of a usage it is the whole.
- */
-static void add_sites(const struct detector *d, uint32_t usage, struct finding *f)
-{
-	for (uint32_t i = d->usages[usage].first_cohort; i != SLOT_NONE;
-	     i = cohort_at(d, i)->next_of_usage) {
-		const struct cohort *co = cohort_at(d, i);
-		struct finding_site site = {
-			.site = co->site,
-			.opened = co->opens < f->opened ? co->opens : f->opened,
-			.closed = co->closes < f->closed ? co->closes : f->closed,
-			.open = co->n_open,
-		};
-
-		add_site(f, &site);
-	}
 }
 
 /* --- the sentence --- */
@@ -399,7 +347,6 @@ static void add_leak(const struct detector *d, const struct proctab *pt, const s
 	if (!pu)
 		return;
 	add_counts(d, a, pu, f);
-	add_sites(d, a->usage, f);
 	for (uint32_t i = pu->first_conn; i != SLOT_NONE; i = proctab_conn(pt, i)->next)
 		add_conn(d, pt, f, i);
 }
@@ -522,6 +469,10 @@ int evidence_make(const struct detector *d, const struct proctab *pt, const stru
 		add_leak(d, pt, a, ret);
 	if (a->kind == FINDING_BUDGET && a->status == FINDING_FIRING)
 		name_users(d, pt, a->peer, ret);
+	if (a->usage != SLOT_NONE && evidence_sites(d, pt, a, ret)) {
+		finding_release(ret);
+		return -ENOMEM;
+	}
 	finding_ids(ret, d->p.host, d->p.wall_offset_ns);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app_frame.h"
 #include "hash.h"
 
 void finding_release(struct finding *f)
@@ -14,7 +15,36 @@ void finding_release(struct finding *f)
 	if (f->holder)
 		holder_info_release(f->holder);
 	free(f->holder);
+	for (uint32_t i = 0; i < f->n_sites; i++)
+		site_info_release(&f->sites[i].info);
 	memset(f, 0, sizeof(*f));
+}
+
+/* The first of @role, which is the one that leaks most; NULL: none. */
+static const struct finding_site *worst_site(const struct finding *f, enum site_role role)
+{
+	for (uint32_t i = 0; i < f->n_sites; i++)
+		if (f->sites[i].role == role)
+			return &f->sites[i];
+	return NULL;
+}
+
+bool finding_origin(const struct finding *f, struct finding_origin *ret)
+{
+	const struct finding_site *opened = worst_site(f, SITE_OPENED_BY);
+	const struct finding_site *used = worst_site(f, SITE_FIRST_USED_BY);
+	const struct site_frame *frame;
+	enum site_role role;
+
+	/* Nothing that leaks was first used there: it is no answer to where the leak is. */
+	if (used && opened && opened->leaked && !used->leaked)
+		used = NULL;
+	frame = app_frame_of(opened ? &opened->info : NULL, used ? &used->info : NULL, &role);
+	if (!frame)
+		return false;
+	ret->site = role == SITE_OPENED_BY ? opened : used;
+	ret->frame = frame;
+	return true;
 }
 
 const char *finding_kind_name(enum finding_kind k)

@@ -48,17 +48,21 @@ struct finding_conn {
 	int64_t idle_ns; /* T_NEVER: not measured */
 	bool age_is_lower_bound;
 	bool has_io;
-	int64_t fin_ns;	 /* T_NEVER: ESTABLISHED */
-	uint8_t fin_how; /* enum fin_how */
-	uint64_t tx, rx; /* valid with has_io */
-	uint64_t site;
+	int64_t fin_ns;			    /* T_NEVER: ESTABLISHED */
+	uint8_t fin_how;		    /* enum fin_how */
+	uint64_t tx, rx;		    /* valid with has_io */
+	uint64_t site, first_used;	    /* keys of call sites; 0: not known */
 	uint32_t held_by[FINDING_MAX_HELD]; /* pids, oldest process first */
 	uint32_t n_held_by;		    /* 0: nobody holds it, in flight */
 };
 
 struct finding_site {
-	uint64_t site; /* 0: no stack was taken */
-	uint64_t opened, closed, open, idle;
+	uint64_t site; /* key; 0: no stack was taken */
+	enum site_role role;
+	struct site_info info;	 /* owned; zero: nothing is known of it */
+	uint64_t opened, closed; /* SITE_OPENED_BY only: else not counted */
+	uint64_t open, idle;
+	uint64_t leaked; /* of the open ones */
 };
 
 struct finding {
@@ -97,14 +101,27 @@ struct finding {
 	enum budget_source source;
 	double exhausted_in_s, exhausted_in_low_s, exhausted_in_high_s;
 
-	struct finding_site sites[FINDING_MAX_SITES]; /* largest first */
-	uint32_t n_sites, sites_total;
+	struct finding_site sites[FINDING_MAX_SITES]; /* what leaks most first, then the largest */
+	uint32_t n_sites, sites_total;		      /* in the total: those with a key */
 	struct finding_conn conns[FINDING_MAX_CONNS]; /* oldest first */
 	uint32_t n_conns, conns_total;
 };
 
 /* Frees what @f owns and zeroes it. Accepts a zeroed struct. */
 void finding_release(struct finding *f);
+
+/* The place in the code that a finding's words name. */
+struct finding_origin {
+	const struct finding_site *site;
+	const struct site_frame *frame; /* has a function */
+};
+
+/*
+ * finding_origin - where the connections come from that leak most
+ * The application's frame where they were opened, else where they were first used: app_frame_of().
+ * @ret: borrowed from @f. Returns false where that is not known.
+ */
+bool finding_origin(const struct finding *f, struct finding_origin *ret);
 
 /* Product words: "leak", "firing", "warning", "warm_any", "drained"; NULL for RESOLVED_NOT. */
 const char *finding_kind_name(enum finding_kind k);

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json_out.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "json_part.h"
 #include "words.h"
-
-/* The site's id; null where no stack was taken. */
-static json_t *site_id(uint64_t site)
-{
-	char buf[17];
-
-	if (!site)
-		return json_null();
-	snprintf(buf, sizeof(buf), "%016" PRIx64, site);
-	return json_string(buf);
-}
 
 /* Appends @value, which may be NULL; returns false without memory. */
 static bool append(json_t *list, json_t *value)
@@ -48,6 +36,7 @@ struct conn_facts {
 	const uint32_t *held_by;
 	uint32_t n_held_by;
 	bool age_is_lower_bound, has_io;
+	json_t *opened_by, *first_used_by; /* call sites or their ids; set_conn() takes them */
 };
 
 static void set_conn(struct json_part *p, const struct conn_facts *c)
@@ -58,8 +47,8 @@ static void set_conn(struct json_part *p, const struct conn_facts *c)
 	json_part_set(p, "state", json_string(c->state));
 	json_part_set(p, "bytes_sent", c->has_io ? json_part_count(c->tx) : json_null());
 	json_part_set(p, "bytes_received", c->has_io ? json_part_count(c->rx) : json_null());
-	json_part_set(p, "opened_by", json_null());
-	json_part_set(p, "first_used_by", json_null());
+	json_part_set(p, "opened_by", c->opened_by);
+	json_part_set(p, "first_used_by", c->first_used_by);
 	json_part_set(p, "held_by", pids(c->held_by, c->n_held_by));
 	json_part_set(p, "server", json_null());
 }
@@ -84,6 +73,8 @@ static json_t *finding_conn(const struct finding *f, const struct finding_conn *
 		.n_held_by = c->n_held_by,
 		.age_is_lower_bound = c->age_is_lower_bound,
 		.has_io = c->has_io,
+		.opened_by = json_part_site_id(c->site),
+		.first_used_by = json_part_site_id(c->first_used),
 	};
 	struct json_part p;
 
@@ -94,20 +85,25 @@ static json_t *finding_conn(const struct finding *f, const struct finding_conn *
 	return json_part_end(&p);
 }
 
+static int64_t counted(uint64_t n)
+{
+	return n < INT64_MAX ? (int64_t)n : INT64_MAX;
+}
+
 static json_t *finding_site(const struct finding_site *s)
 {
-	struct json_part p;
+	bool is_opener = s->role == SITE_OPENED_BY;
+	const struct json_site site = {
+		.key = s->site,
+		.role = s->role,
+		.opened = is_opener ? counted(s->opened) : -1,
+		.closed = is_opener ? counted(s->closed) : -1,
+		.open = counted(s->open),
+		.idle = counted(s->idle),
+		.info = &s->info,
+	};
 
-	json_part_begin(&p);
-	json_part_set(&p, "id", site_id(s->site));
-	json_part_set(&p, "role", json_string("opened_by"));
-	json_part_set(&p, "opened", json_part_count(s->opened));
-	json_part_set(&p, "closed", json_part_count(s->closed));
-	json_part_set(&p, "open", json_part_count(s->open));
-	json_part_set(&p, "idle", json_part_count(s->idle));
-	json_part_set(&p, "thread", json_null());
-	json_part_set(&p, "frames", json_array());
-	return json_part_end(&p);
+	return json_part_site(&site);
 }
 
 static json_t *finding_evidence(const struct finding *f)
@@ -175,19 +171,15 @@ static json_t *finding_runbook(const struct finding *f)
 static void set_sites(struct json_part *p, const struct finding *f)
 {
 	json_t *list = json_array();
-	uint32_t total = f->sites_total;
 	bool is_ok = list;
 
-	for (uint32_t i = 0; i < f->n_sites; i++) {
-		/* Site 0 collects what was opened without a stack: no place in the code. */
+	/* Site 0 collects what was opened without a stack: no place in the code. */
+	for (uint32_t i = 0; i < f->n_sites; i++)
 		if (f->sites[i].site)
 			is_ok = append(list, finding_site(&f->sites[i])) && is_ok;
-		else if (total)
-			total--;
-	}
 	p->is_bad = p->is_bad || !is_ok;
 	json_part_set(p, "call_sites", list);
-	json_part_set(p, "call_sites_total", json_integer(total));
+	json_part_set(p, "call_sites_total", json_integer(f->sites_total));
 }
 
 static void set_conns(struct json_part *p, const struct finding *f)
@@ -232,6 +224,20 @@ char *json_finding(const struct json_context *ctx, const struct finding *f)
 	return json_part_line(&p);
 }
 
+/* As a whole: there is no list of sites beside it. How many came from there is not counted here. */
+static json_t *whole_site(const struct proctab *pt, uint64_t key, enum site_role role)
+{
+	const struct json_site site = {.key = key,
+				       .role = role,
+				       .opened = -1,
+				       .closed = -1,
+				       .open = -1,
+				       .idle = -1,
+				       .info = proctab_site(pt, key)};
+
+	return json_part_site(&site);
+}
+
 char *json_connection(const struct json_context *ctx, int64_t now_ns, const struct proctab *pt,
 		      uint32_t conn)
 {
@@ -252,6 +258,8 @@ char *json_connection(const struct json_context *ctx, int64_t now_ns, const stru
 		.n_held_by = n < FINDING_MAX_HELD ? n : FINDING_MAX_HELD,
 		.age_is_lower_bound = c->adopted,
 		.has_io = c->has_io,
+		.opened_by = whole_site(pt, proctab_opened_by(pt, c), SITE_OPENED_BY),
+		.first_used_by = whole_site(pt, proctab_first_used_by(pt, c), SITE_FIRST_USED_BY),
 	};
 	struct json_part o;
 
@@ -279,6 +287,30 @@ static json_t *verdict_power(const struct verdict *v)
 	json_part_set(&p, "confidence", json_real(v->confidence));
 	json_part_set(&p, "needed_window_s", json_part_whole(ceil(v->needed_window_s)));
 	json_part_set(&p, "why", json_part_text(v->why));
+	return json_part_end(&p);
+}
+
+/* Exchanges are whole; minutes are not. */
+static json_t *exposure_part(const struct comparison *b, double exposure)
+{
+	return b->is_in_minutes ? json_part_real(exposure) : json_part_count((uint64_t)exposure);
+}
+
+static json_t *verdict_baseline(const struct verdict *v)
+{
+	const struct comparison *b = &v->baseline;
+	struct json_part p;
+
+	if (!v->control)
+		return json_null();
+	json_part_begin(&p);
+	json_part_set(&p, "target", json_part_text(v->control));
+	json_part_set(&p, "result", json_string(comparison_name(b->result)));
+	json_part_set(&p, "abandoned", json_part_count(b->abandoned));
+	json_part_set(&p, "exposure", exposure_part(b, b->exposure));
+	json_part_set(&p, "control_abandoned", json_part_count(b->control_abandoned));
+	json_part_set(&p, "control_exposure", exposure_part(b, b->control_exposure));
+	json_part_set(&p, "p", json_part_rate(b->p));
 	return json_part_end(&p);
 }
 
@@ -312,7 +344,7 @@ char *json_verdict(const struct json_context *ctx, const struct verdict *v,
 	json_part_set(&p, "opened", json_part_count(v->opened));
 	json_part_set(&p, "closed", json_part_count(v->closed));
 	json_part_set(&p, "power", verdict_power(v));
-	json_part_set(&p, "baseline", json_null());
+	json_part_set(&p, "baseline", verdict_baseline(v));
 	json_part_set(&p, "lost_events", json_part_count(v->lost_events));
 	for (uint32_t i = 0; i < v->n_findings && i < sizeof(v->findings) / 17; i++)
 		if (!append(ids, json_string(v->findings[i])))

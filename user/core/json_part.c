@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json_part.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,6 +168,65 @@ json_t *json_part_peer(const struct endpoint *ep, uint32_t via_pid, const char *
 	json_part_set(&p, "address", json_string(endpoint_address(ep, buf)));
 	json_part_set(&p, "port", json_integer(ep->port));
 	json_part_set(&p, "via", via_part(via_pid, via_comm));
+	return json_part_end(&p);
+}
+
+json_t *json_part_site_id(uint64_t key)
+{
+	char buf[17];
+
+	if (!key)
+		return json_null();
+	snprintf(buf, sizeof(buf), "%016" PRIx64, key);
+	return json_string(buf);
+}
+
+static json_t *address_part(uint64_t address)
+{
+	char buf[19];
+
+	if (!address)
+		return json_null();
+	snprintf(buf, sizeof(buf), "0x%" PRIx64, address);
+	return json_string(buf);
+}
+
+static json_t *frame_part(const struct site_frame *f)
+{
+	struct json_part p;
+
+	json_part_begin(&p);
+	json_part_set(&p, "function", json_part_text(f->function));
+	json_part_set(&p, "file", json_part_text(f->file));
+	json_part_set(&p, "line", f->line ? json_integer(f->line) : json_null());
+	json_part_set(&p, "module", json_part_text(f->module));
+	json_part_set(&p, "address", address_part(f->address));
+	return json_part_end(&p);
+}
+
+json_t *json_part_site(const struct json_site *s)
+{
+	uint32_t n = s->info ? s->info->n_frames : 0;
+	json_t *frames = json_array();
+	struct json_part p;
+
+	if (!s->key) {
+		json_decref(frames);
+		return json_null();
+	}
+	json_part_begin(&p);
+	json_part_set(&p, "id", json_part_site_id(s->key));
+	json_part_set(&p, "role",
+		      json_string(s->role == SITE_OPENED_BY ? "opened_by" : "first_used_by"));
+	json_part_set(&p, "opened", json_part_known(s->opened));
+	json_part_set(&p, "closed", json_part_known(s->closed));
+	json_part_set(&p, "open", json_part_known(s->open));
+	json_part_set(&p, "idle", json_part_known(s->idle));
+	json_part_set(&p, "thread", json_part_text(s->info ? s->info->thread : NULL));
+	for (uint32_t i = 0; i < n && i < SITE_MAX_FRAMES; i++)
+		if (json_array_append_new(frames, frame_part(&s->info->frames[i])))
+			p.is_bad = true;
+	json_part_set(&p, "frames", frames);
 	return json_part_end(&p);
 }
 

@@ -49,6 +49,19 @@ json_t *json_part_holder(const struct json_context *ctx, const struct holder_inf
 /* {"address","port","via"}; null for an unset one. @via_pid 0: ends in no process known here. */
 json_t *json_part_peer(const struct endpoint *ep, uint32_t via_pid, const char *via_comm);
 
+/* A call site's id, 16 hex digits of its key; null for 0. */
+json_t *json_part_site_id(uint64_t key);
+
+struct json_site {
+	uint64_t key;
+	enum site_role role;
+	int64_t opened, closed, open, idle; /* -1: not counted */
+	const struct site_info *info;	    /* NULL: nothing is known of it */
+};
+
+/* null for key 0 */
+json_t *json_part_site(const struct json_site *s);
+
 struct json_budget {
 	enum budget_scope scope;
 	enum budget_source source;

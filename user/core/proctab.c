@@ -83,7 +83,6 @@ static int add_conn(struct proctab *pt, const struct event *ev, uint32_t usage, 
 		.tx_ns = T_NEVER,
 		.rx_ns = T_NEVER,
 		.fin_ns = T_NEVER,
-		.site = ev->site,
 		.local = ev->open.local,
 		.tid = ev->tid,
 		.adopted = ev->open.adopted,
@@ -126,6 +125,8 @@ static void reap_closed(struct proctab *pt)
 {
 	if (pt->closed_conn == SLOT_NONE)
 		return;
+	sitetab_unref(&pt->sites, conn_at(pt, pt->closed_conn)->opened_by);
+	sitetab_unref(&pt->sites, conn_at(pt, pt->closed_conn)->first_used_by);
 	conn_at(pt, pt->closed_conn)->id = 0;
 	slots_give(&pt->conns, pt->closed_conn);
 	pt->closed_conn = SLOT_NONE;
@@ -245,7 +246,25 @@ static int apply_open(struct proctab *pt, const struct event *ev, struct proctab
 		u->last_open_ns = ev->t_ns;
 	}
 	err = add_conn(pt, ev, usage, &ret->conn);
-	return err ? refuse(pt, err) : 0;
+	if (err)
+		return refuse(pt, err);
+	/* A site that is not known is no reason to lose the connection. */
+	conn_at(pt, ret->conn)->opened_by = sitetab_ref(&pt->sites, ev->site);
+	return 0;
+}
+
+/* Of several the first: later ones say where it is used, not who asked for it. */
+static int apply_use(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
+{
+	int err = touch_conn(pt, ev, ret);
+	struct conn *c;
+
+	if (err)
+		return err;
+	c = conn_at(pt, ret->conn);
+	if (c->first_used_by == SITE_NONE)
+		c->first_used_by = sitetab_ref(&pt->sites, ev->site);
+	return 0;
 }
 
 static int apply_io(struct proctab *pt, const struct event *ev, struct proctab_change *ret)
@@ -522,12 +541,16 @@ int proctab_apply(struct proctab *pt, const struct event *ev, struct proctab_cha
 		return apply_exit(pt, ev, ret);
 	case EV_THREAD_EXIT:
 		return touch_holder(pt, ev, ret);
+	case EV_SITE:
+		return ev->site && ev->site_info
+			       ? sitetab_define(&pt->sites, ev->site, ev->site_info)
+			       : lose(pt, -EINVAL);
 	case EV_OPEN:
 		return apply_open(pt, ev, ret);
 	case EV_IO:
 		return apply_io(pt, ev, ret);
 	case EV_USE:
-		return touch_conn(pt, ev, ret);
+		return apply_use(pt, ev, ret);
 	case EV_FIN:
 		return apply_fin(pt, ev, ret);
 	case EV_CLOSE:
@@ -549,33 +572,9 @@ int proctab_apply(struct proctab *pt, const struct event *ev, struct proctab_cha
 		return 0;
 	case EV_TICK:
 		return apply_tick(pt, ev->t_ns);
-	case EV_SITE:
 	case EV_END:
 	case EV_MAX:
 		break;
 	}
 	return 0;
-}
-
-bool conn_is_clients_turn(const struct conn *c)
-{
-	if (!conn_has_slot(c) || (c->rx_ns == T_NEVER && c->tx_ns == T_NEVER))
-		return true;
-	if (c->rx_ns != c->tx_ns)
-		return c->rx_ns > c->tx_ns;
-	return c->last != IO_LAST_TX;
-}
-
-int64_t conn_open_since_ns(const struct conn *c)
-{
-	int64_t io_ns = conn_last_io_ns(c);
-
-	return c->adopted && io_ns < c->opened_ns ? io_ns : c->opened_ns;
-}
-
-int64_t conn_last_io_ns(const struct conn *c)
-{
-	int64_t last = c->rx_ns > c->tx_ns ? c->rx_ns : c->tx_ns;
-
-	return last == T_NEVER ? c->opened_ns : last;
 }

@@ -3,7 +3,7 @@
  * proctab.h - the process table: who holds which connections to which peers, right now
  *
  * Built from events only; knows no clock. Four tables, each bounded, each addressed by a dense
- * slot number that stays the same for the entry's life:
+ * slot number that stays the same for the entry's life (and one of call sites: sitetab.h):
  *
  *	holder  a process (pid and start time)
  *	peer    an address and port that is connected to
@@ -34,7 +34,8 @@ struct conn {
 	uint64_t tx; /* payload bytes so far */
 	uint64_t rx;
 	int64_t fin_ns; /* slot given up; T_NEVER: the server still spends one */
-	uint64_t site;	/* key of its call site: site_info_key() of what EV_SITE told; 0: none */
+	/* call sites, private to the table: proctab_opened_by(), proctab_first_used_by() */
+	uint32_t opened_by, first_used_by;
 	struct endpoint local;
 	uint32_t tid;
 	uint32_t usage;	     /* slot */
@@ -86,6 +87,7 @@ struct proctab_limits {
 	uint32_t max_holders; /* 0: 32,768 */
 	uint32_t max_usages;  /* 0: 65,536 */
 	uint32_t max_peers;   /* 0: 4,096 */
+	uint32_t max_sites;   /* 0: 8,192 */
 };
 
 /* What one event touched, by slot; SLOT_NONE where nothing. */
@@ -115,9 +117,10 @@ void proctab_free(struct proctab *pt);
  * Events that name an unknown connection or holder are counted in proctab_lost() and change
  * nothing. EV_TICK marks fd_only connections (descriptor held for more than 60 s after the slot
  * went). O(1) amortised; EV_TICK is linear in the connections whose slot is given up.
- * A budget of limit 0 takes the peer's own away again.
+ * A budget of limit 0 takes the peer's own away again. An EV_OPEN or EV_USE whose site is not known
+ * has none, which is counted in proctab_sites_lost().
  * Returns 0, -ENOENT (unknown id), -ENOSPC (a table is full), -EEXIST (id already open), -EINVAL
- * (id 0, no peer, no info), -ENOMEM.
+ * (id 0, no peer, no info), -ENOMEM. -ENOSPC of an EV_SITE: see sitetab_define().
  */
 int proctab_apply(struct proctab *pt, const struct event *ev, struct proctab_change *ret);
 
@@ -150,6 +153,20 @@ uint32_t proctab_held_by(const struct proctab *pt, uint32_t conn, uint32_t *ret_
 
 /* The process of this machine that the usage's connections end in; NULL: none known. */
 const struct holder *proctab_via(const struct proctab *pt, const struct usage *u);
+
+/*
+ * proctab_opened_by, proctab_first_used_by - keys of the call sites of a connection; 0: not known
+ * A key (site_info_key) is the same for the same place in the code in any process and version.
+ */
+uint64_t proctab_opened_by(const struct proctab *pt, const struct conn *c);
+uint64_t proctab_first_used_by(const struct proctab *pt, const struct conn *c);
+/*
+ * What is known of a call site; NULL: nothing. One that no connection refers to may be forgotten.
+ * Borrowed until the next proctab_apply().
+ */
+const struct site_info *proctab_site(const struct proctab *pt, uint64_t key);
+/* Opens and first uses that named a call site which is not known here or found no room. */
+uint64_t proctab_sites_lost(const struct proctab *pt);
 
 /*
  * proctab_ledger - totals of the node since the source started, forgotten holders included

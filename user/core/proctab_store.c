@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* There may be 500,000: two call sites as 64-bit keys would make it 120. */
+_Static_assert(sizeof(struct conn) <= 112, "a connection is small");
+
 /* --- life of the table --- */
 
 struct proctab *proctab_new(const struct proctab_limits *limits)
@@ -23,6 +26,7 @@ struct proctab *proctab_new(const struct proctab_limits *limits)
 		   l.max_peers ? l.max_peers : 4096);
 	slots_init(&pt->helds, sizeof(struct held), offsetof(struct held, next_free),
 		   pt->conns.max);
+	sitetab_init(&pt->sites, l.max_sites ? l.max_sites : 8192);
 	pt->closed_conn = SLOT_NONE;
 	pt->default_budget.used = -1;
 	return pt;
@@ -45,6 +49,7 @@ void proctab_free(struct proctab *pt)
 	idmap_release(&pt->holder_map);
 	idmap_release(&pt->peer_map);
 	idmap_release(&pt->held_map);
+	sitetab_release(&pt->sites);
 	free(pt->fins);
 	free(pt);
 }
@@ -355,6 +360,26 @@ const struct holder *proctab_via(const struct proctab *pt, const struct usage *u
 	return u->via ? proctab_holder(pt, proctab_find_holder(pt, u->via)) : NULL;
 }
 
+uint64_t proctab_opened_by(const struct proctab *pt, const struct conn *c)
+{
+	return sitetab_key(&pt->sites, c->opened_by);
+}
+
+uint64_t proctab_first_used_by(const struct proctab *pt, const struct conn *c)
+{
+	return sitetab_key(&pt->sites, c->first_used_by);
+}
+
+const struct site_info *proctab_site(const struct proctab *pt, uint64_t key)
+{
+	return sitetab_find(&pt->sites, key);
+}
+
+uint64_t proctab_sites_lost(const struct proctab *pt)
+{
+	return pt->sites.lost;
+}
+
 void proctab_ledger(const struct proctab *pt, struct counts *ret)
 {
 	*ret = pt->ledger;
@@ -378,6 +403,29 @@ uint64_t proctab_lost(const struct proctab *pt)
 int64_t peer_used(const struct peer *p)
 {
 	return p->scope == SCOPE_NODE ? (int64_t)p->slots : p->server_used;
+}
+
+bool conn_is_clients_turn(const struct conn *c)
+{
+	if (!conn_has_slot(c) || (c->rx_ns == T_NEVER && c->tx_ns == T_NEVER))
+		return true;
+	if (c->rx_ns != c->tx_ns)
+		return c->rx_ns > c->tx_ns;
+	return c->last != IO_LAST_TX;
+}
+
+int64_t conn_open_since_ns(const struct conn *c)
+{
+	int64_t io_ns = conn_last_io_ns(c);
+
+	return c->adopted && io_ns < c->opened_ns ? io_ns : c->opened_ns;
+}
+
+int64_t conn_last_io_ns(const struct conn *c)
+{
+	int64_t last = c->rx_ns > c->tx_ns ? c->rx_ns : c->tx_ns;
+
+	return last == T_NEVER ? c->opened_ns : last;
 }
 
 int proctab_forget_holder(struct proctab *pt, uint32_t slot)

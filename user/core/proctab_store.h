@@ -9,6 +9,7 @@
 
 #include "idmap.h"
 #include "proctab.h"
+#include "sitetab.h"
 #include "slots.h"
 
 struct budget {
@@ -38,6 +39,7 @@ struct proctab {
 	struct counts ledger;
 	uint64_t refused;
 	struct budget default_budget;
+	struct sitetab sites;
 };
 
 static inline struct conn *conn_at(const struct proctab *pt, uint32_t slot)

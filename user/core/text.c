@@ -15,11 +15,10 @@
 #define NS_IN_S	 1000000000LL
 
 /*
- * Bytes of the well-formed UTF-8 character at @s, or 0. The ranges of the second byte are
- * Table 3-7 of the Unicode standard: they exclude overlong forms, surrogates, and what lies
- * above U+10FFFF.
+ * The ranges of the second byte are Table 3-7 of the Unicode standard: they exclude overlong
+ * forms, surrogates, and what lies above U+10FFFF.
  */
-static size_t utf8_char(const unsigned char *s, size_t n, uint32_t *ret_cp)
+size_t text_utf8(const unsigned char *s, size_t n, uint32_t *ret_cp)
 {
 	unsigned char low = 0x80, high = 0xbf;
 	uint32_t cp;
@@ -85,7 +84,7 @@ size_t text_clean(char *dst, size_t size, const char *src, size_t n)
 		return 0;
 	while (i < n && s[i]) {
 		uint32_t cp = 0;
-		size_t len = utf8_char(s + i, n - i, &cp);
+		size_t len = text_utf8(s + i, n - i, &cp);
 		bool escape = !len || is_unsafe(cp);
 
 		len = len ? len : 1;

@@ -19,6 +19,12 @@
  */
 size_t text_clean(char *dst, size_t size, const char *src, size_t n);
 
+/*
+ * Bytes of the well-formed UTF-8 character that begins the @n bytes (1 at least) at @s, or 0: there
+ * is none. @ret_cp: written when it is.
+ */
+size_t text_utf8(const unsigned char *s, size_t n, uint32_t *ret_cp);
+
 /* As text_clean(), into memory the caller frees. NULL without memory. */
 char *text_clean_dup(const char *src, size_t n);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app_frame.h"
 #include "text.h"
 
 #define INDENT		     "      "
@@ -132,6 +133,24 @@ static const char *why_resolved(const struct finding *f)
 	return "the condition is over";
 }
 
+/* " from main.placeOrder order.go:22", ", first used by Invoice.load Invoice.java:88" */
+static void add_origin(struct strbuf *sb, const struct finding *f)
+{
+	struct finding_origin origin;
+	char frame[APP_FRAME_LEN];
+
+	if (!finding_origin(f, &origin))
+		return;
+	strbuf_puts(sb, origin.site->role == SITE_OPENED_BY ? " from " : ", first used by ");
+	strbuf_puts(sb, app_frame_format(origin.frame, " ", frame));
+}
+
+/* It opened none of them: all came from another process. */
+static bool is_taken_over(const struct finding *f)
+{
+	return f->moved_in && !f->opened;
+}
+
 static void summary_leak(struct strbuf *sb, const struct finding *f)
 {
 	char rate[TEXT_DURATION_LEN];
@@ -142,7 +161,10 @@ static void summary_leak(struct strbuf *sb, const struct finding *f)
 			      text_rate(f->leak_rate_per_min, rate));
 	else
 		strbuf_puts(sb, " leaks connections");
-	strbuf_printf(sb, ": %" PRIu64 " opened, %" PRIu64 " closed", f->opened, f->closed);
+	add_origin(sb, f);
+	strbuf_printf(sb, ": %" PRIu64 " %s, %" PRIu64 " closed",
+		      is_taken_over(f) ? f->moved_in : f->opened,
+		      is_taken_over(f) ? "taken over" : "opened", f->closed);
 	if (isfinite(f->window_s))
 		strbuf_printf(sb, " in %.0f s", f->window_s);
 }
@@ -150,10 +172,11 @@ static void summary_leak(struct strbuf *sb, const struct finding *f)
 static void summary_fd_leak(struct strbuf *sb, const struct finding *f)
 {
 	add_subject(sb, f);
-	strbuf_printf(sb,
-		      " leaks file descriptors: %" PRIu64 " of its %" PRIu64
-		      " connections have ended and were never closed",
-		      f->fd_only, f->open);
+	strbuf_puts(sb, " leaks file descriptors");
+	add_origin(sb, f);
+	strbuf_printf(
+		sb, ": %" PRIu64 " of its %" PRIu64 " connections have ended and were never closed",
+		f->fd_only, f->open);
 }
 
 static void summary_budget(struct strbuf *sb, const struct finding *f)
@@ -240,11 +263,14 @@ static void finding_counts(struct strbuf *sb, const struct finding *f)
 {
 	char span[TEXT_DURATION_LEN];
 
-	add_count(sb, INDENT "opened ", f->opened, "");
+	if (is_taken_over(f))
+		add_count(sb, INDENT "took over ", f->moved_in, " from another process");
+	else
+		add_count(sb, INDENT "opened ", f->opened, "");
 	add_count(sb, ", closed ", f->closed, "");
 	if (f->adopted)
 		add_count(sb, ", ", f->adopted, " there before");
-	if (f->moved_in)
+	if (f->moved_in && !is_taken_over(f))
 		add_count(sb, ", ", f->moved_in, " taken over from another process");
 	if (isfinite(f->window_s))
 		strbuf_printf(sb, " in %s", text_duration(ns_from_s(f->window_s), span));
@@ -259,6 +285,26 @@ static void finding_counts(struct strbuf *sb, const struct finding *f)
 		add_count(sb, ", ", f->idle, " idle");
 	}
 	strbuf_puts(sb, "\n");
+}
+
+/*
+ * "from main.placeOrder  order.go:22  (41 of 42)", of what was opened. Where that was not counted,
+ * of what is open.
+ */
+static void finding_from(struct strbuf *sb, const struct finding *f)
+{
+	struct finding_origin origin;
+	char frame[APP_FRAME_LEN];
+	bool is_opener, is_counted;
+
+	if (!finding_origin(f, &origin))
+		return;
+	is_opener = origin.site->role == SITE_OPENED_BY;
+	is_counted = is_opener && origin.site->opened;
+	strbuf_printf(sb, INDENT "%s %s", is_opener ? "from" : "first used by",
+		      app_frame_format(origin.frame, "  ", frame));
+	add_count(sb, "  (", is_counted ? origin.site->opened : origin.site->open, " of ");
+	add_count(sb, "", is_counted ? f->opened : f->open, is_counted ? ")\n" : " open)\n");
 }
 
 /* "97 slots usable, 55 left: at this rate gone in about 7m (4m to 12m)" */
@@ -309,8 +355,10 @@ int words_finding(struct strbuf *sb, const struct finding *f)
 	if (f->kind == FINDING_BLIND)
 		strbuf_printf(sb, INDENT "counts are estimates%s%s\n", f->reason[0] ? ": " : "",
 			      f->reason);
-	if (f->kind == FINDING_LEAK || f->kind == FINDING_FD_LEAK)
+	if (f->kind == FINDING_LEAK || f->kind == FINDING_FD_LEAK) {
 		finding_counts(sb, f);
+		finding_from(sb, f);
+	}
 	if (f->downstream_of[0])
 		strbuf_printf(sb, INDENT "it holds what its clients leak: finding %s\n",
 			      f->downstream_of);
@@ -332,7 +380,11 @@ int words_row(struct strbuf *sb, const struct finding *f)
 	strbuf_puts(sb, " leaks");
 	if (isfinite(f->leak_rate_per_min))
 		strbuf_printf(sb, " %s/min", text_rate(f->leak_rate_per_min, buf));
-	add_count(sb, ": ", f->opened, " opened, ");
+	add_origin(sb, f);
+	if (is_taken_over(f))
+		add_count(sb, ": ", f->moved_in, " taken over, ");
+	else
+		add_count(sb, ": ", f->opened, " opened, ");
 	add_count(sb, "", f->closed, " closed");
 	if (isfinite(f->window_s))
 		strbuf_printf(sb, " in %s", text_duration(ns_from_s(f->window_s), buf));
@@ -429,16 +481,51 @@ static void verdict_inconclusive(struct strbuf *sb, const struct verdict *v, con
 		strbuf_printf(sb, "%lld minute%s", s / 60, s == 60 ? "" : "s");
 	else
 		strbuf_puts(sb, span_text(watched_s(v), span));
+	if (v->quiet_s >= 1)
+		strbuf_printf(sb, ", %s of it without traffic,", span_text(v->quiet_s, span));
 	strbuf_printf(sb,
 		      " rule%s out a leak of %s/min, not the %.4g/min asked for: watch for %s\n",
 		      s == 60 ? "s" : "", text_rate(v->detectable_leak_per_min, rate),
 		      v->detect_per_min, span_text(60 * ceil(v->needed_window_s / 60), need));
 }
 
+/* "10 left idle in 1,204 exchanges" */
+static void add_side(struct strbuf *sb, const struct comparison *b, uint64_t n, double exposure)
+{
+	char span[TEXT_DURATION_LEN];
+
+	add_count(sb, "", n, " left idle in ");
+	if (b->is_in_minutes)
+		strbuf_puts(sb, span_text(60 * exposure, span));
+	else
+		add_count(sb, "", (uint64_t)exposure, exposure == 1 ? " exchange" : " exchanges");
+}
+
+/* What ran beside it, in a line. */
+static void verdict_baseline(struct strbuf *sb, const struct verdict *v)
+{
+	const struct comparison *b = &v->baseline;
+
+	if (!v->control)
+		return;
+	if (b->result == COMPARISON_UNKNOWN) {
+		strbuf_printf(sb, INDENT "not compared with %s: %s\n", v->control,
+			      b->why ? b->why : "nothing is known of it");
+		return;
+	}
+	strbuf_puts(sb, INDENT);
+	add_side(sb, b, b->abandoned, b->exposure);
+	strbuf_printf(sb, ", by %s ", v->control);
+	add_side(sb, b, b->control_abandoned, b->control_exposure);
+	strbuf_printf(sb, ": %s (p %.2g)\n",
+		      b->result == COMPARISON_WORSE ? "worse" : "no difference to be told", b->p);
+}
+
 static void verdict_leak(struct strbuf *sb, const struct verdict *v, const struct finding *f,
 			 const struct holder *h)
 {
 	const struct holder_info *who = f && f->holder ? f->holder : h ? &h->info : NULL;
+	char span[TEXT_DURATION_LEN];
 
 	if (f) {
 		words_finding(sb, f);
@@ -448,8 +535,14 @@ static void verdict_leak(struct strbuf *sb, const struct verdict *v, const struc
 		/* the process is gone: the reason is all there is */
 		strbuf_printf(sb, "\n" INDENT "%s\n", v->reason);
 	}
+	if (f && v->filled_s > 0)
+		strbuf_printf(sb,
+			      INDENT "all of it within %s of its start: until it stops, a pool "
+				     "that fills looks the same\n",
+			      span_text(v->filled_s, span));
 	if (v->n_findings > 1)
 		strbuf_printf(sb, INDENT "and %u more (--json names each)\n", v->n_findings - 1);
+	verdict_baseline(sb, v);
 	strbuf_puts(sb, INDENT "next: roll back");
 	if (who)
 		strbuf_printf(sb, "; then  connleak ls --pid %" PRIu32, who->pid);
@@ -462,15 +555,27 @@ int words_verdict(struct strbuf *sb, const struct verdict *v, const struct findi
 	switch (v->kind) {
 	case VERDICT_PASS:
 		verdict_pass(sb, v, h);
+		verdict_baseline(sb, v);
 		break;
 	case VERDICT_LEAK:
 		verdict_leak(sb, v, f, h);
 		break;
 	case VERDICT_INCONCLUSIVE:
 		verdict_inconclusive(sb, v, h);
+		verdict_baseline(sb, v);
 		break;
 	}
 	return sb->err;
+}
+
+int words_cannot_pass(struct strbuf *sb, const struct canary_params *p, double needed_s)
+{
+	char span[TEXT_DURATION_LEN], needed[TEXT_DURATION_LEN];
+
+	return strbuf_printf(
+		sb, "%s is too short to pass at %.4g a minute (%.4g %%): %s are needed at least",
+		span_text((double)p->window_ns / NS_PER_S, span), p->detect_per_min,
+		100 * p->confidence, span_text(ceil(needed_s), needed));
 }
 
 int words_progress(struct strbuf *sb, const struct canary_progress *p)
