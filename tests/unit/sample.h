@@ -33,6 +33,43 @@ static inline struct holder_info sample_info(void)
 	};
 }
 
+/*
+ * Stacks: of the handler that places orders and never closes, of a pool's thread that opened, and
+ * of who used such a connection first. Their strings are literals, their frames are borrowed.
+ */
+static inline struct site_info sample_site(struct site_frame frames[2])
+{
+	frames[0] = (struct site_frame){.function = (char *)"net.(*Dialer).DialContext",
+					.file = (char *)"/go/src/net/dial.go",
+					.module = (char *)"/app/order-service",
+					.line = 457,
+					.address = 0x5021aa};
+	frames[1] = (struct site_frame){.function = (char *)"main.placeOrder",
+					.file = (char *)"/src/order.go",
+					.module = (char *)"/app/order-service",
+					.line = 22,
+					.address = 0x6a41c2};
+	return (struct site_info){
+		.thread = (char *)"order-service", .frames = frames, .n_frames = 2};
+}
+
+static inline struct site_info sample_pool_site(struct site_frame frames[1])
+{
+	frames[0] = (struct site_frame){
+		.function = (char *)"com.zaxxer.hikari.pool.HikariPool$PoolEntryCreator.call",
+		.file = (char *)"HikariPool.java",
+		.line = 725};
+	return (struct site_info){
+		.thread = (char *)"HikariPool-1 co", .frames = frames, .n_frames = 1};
+}
+
+static inline struct site_info sample_user_site(struct site_frame frames[1])
+{
+	frames[0] = (struct site_frame){
+		.function = (char *)"Invoice.load", .file = (char *)"Invoice.java", .line = 88};
+	return (struct site_info){.role = SITE_FIRST_USED_BY, .frames = frames, .n_frames = 1};
+}
+
 static inline struct finding sample_finding(struct holder_info *info)
 {
 	struct finding f = {
@@ -68,7 +105,6 @@ static inline struct finding sample_finding(struct holder_info *info)
 		.exhausted_in_low_s = 234,
 		.exhausted_in_high_s = 739,
 		.n_sites = 1,
-		.sites_total = 1,
 		.n_conns = 2,
 		.conns_total = 42,
 	};

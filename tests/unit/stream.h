@@ -114,6 +114,15 @@ static inline void holder(struct stream *s, double t_s, uint64_t id, const char 
 	stream_event(s, t_s, (struct event){.kind = EV_HOLDER, .holder = id, .info = &info});
 }
 
+/* A call site of one frame; @function NULL: without any, so that its id is its place. */
+static inline void tells_site(struct stream *s, double t_s, uint64_t id, const char *function)
+{
+	struct site_frame frame = {.function = (char *)function, .address = id};
+	struct site_info info = {.frames = &frame, .n_frames = function != NULL};
+
+	stream_event(s, t_s, (struct event){.kind = EV_SITE, .site = id, .site_info = &info});
+}
+
 static inline void open_by(struct stream *s, double t_s, uint64_t conn, uint64_t holder_id,
 			   uint32_t tid)
 {

@@ -5,6 +5,7 @@
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o core/text.o
+ * objects: core/sitetab.o core/app_frame.o core/evidence_site.o
  */
 #include "t.h"
 
@@ -485,6 +486,8 @@ static void several_call_sites_are_found_by_process(void **state)
 
 	(void)state;
 	stream_begin(&s, false);
+	for (uint64_t site = 1; site <= 5; site++)
+		tells_site(&s, 0, site, NULL);
 	for (int i = 0; i < 1200; i++)
 		for (uint64_t site = 1; site <= 5; site++, conn++) {
 			double t = 1 + i + (double)site * 0.1;

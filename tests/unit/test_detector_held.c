@@ -6,6 +6,7 @@
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o core/text.o
+ * objects: core/sitetab.o core/app_frame.o core/evidence_site.o
  */
 #include "t.h"
 

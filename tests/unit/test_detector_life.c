@@ -5,6 +5,7 @@
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o core/text.o
+ * objects: core/sitetab.o core/app_frame.o core/evidence_site.o
  */
 #include "t.h"
 
@@ -281,12 +282,17 @@ static uint32_t cohort_of(const struct stream *s, uint64_t conn)
 
 static void without_room_for_call_sites_nothing_fails(void **state)
 {
+	const struct proctab_limits limits = {.max_sites = MAX_COHORTS + 1};
 	uint32_t of_5;
 	struct stream s;
 
 	(void)state;
-	stream_begin(&s, false);
+	stream_init(&s, false, &limits);
+	holder(&s, 0, 1, "shop/orders/app");
 	holder(&s, 0, 2, "other");
+	for (uint64_t site = 1; site < MAX_COHORTS; site++)
+		tells_site(&s, 0, site, NULL);
+	tells_site(&s, 0, 999999, NULL);
 	for (uint64_t site = 0; site < MAX_COHORTS; site++)
 		assert_int_equal(opens_at(&s, 0.1, 1 + site, 1, site), 0);
 	assert_int_equal(detector_lost(s.d), 0);

@@ -2,11 +2,12 @@
 /*
  * test_detector_random.c - any stream of events, full tables and slots used again included: nothing
  * breaks, and neither ids nor the hour matter
- * objects: core/canary.o core/text.o
+ * objects: core/canary.o core/canary_verdict.o core/power.o core/baseline.o core/text.o
  * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o core/text.o
+ * objects: core/sitetab.o core/app_frame.o core/evidence_site.o
  */
 #include "t.h"
 
@@ -108,8 +109,10 @@ static void step(struct stream *s, struct world *w, double t)
 		}
 	} else if (what < 86 && !draw(w, 10)) {
 		ev.kind = EV_EXIT;
-	} else if (what < 90) {
+	} else if (what < 89) {
 		ev.kind = EV_THREAD_EXIT;
+	} else if (what < 90) {
+		ev.kind = EV_USE;
 	} else if (what < 92) {
 		ev.kind = EV_BUDGET;
 		ev.budget.peer = stream_pg;
@@ -147,6 +150,8 @@ static struct world one_stream(uint32_t seed, uint64_t id_factor, int64_t offset
 	s.arg = &w;
 	for (uint64_t h = 1; h <= 6; h++)
 		holder(&s, 0.1, h, h % 2 ? "a" : "b");
+	tells_site(&s, 0.1, 1, "placeOrder");
+	tells_site(&s, 0.1, 2, NULL);
 	for (int i = 0; i < 700; i++) {
 		t += 0.003 + draw(&w, 1000) / 250.0;
 		step(&s, &w, t);

@@ -3,6 +3,7 @@
  * test_engine.c - the pipeline's order and forgetting, with a detector made here
  * objects: core/engine.o core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o core/event.o
+ * objects: core/sitetab.o
  */
 #include "t.h"
 

@@ -2,6 +2,7 @@
 /*
  * test_finding.c - names and stable hashes
  * objects: core/finding.o core/endpoint.o core/holder_info.o core/site_info.o core/idmap.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

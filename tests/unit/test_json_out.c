@@ -5,6 +5,8 @@
  * objects: core/json_out.o core/json_part.o core/json_views.o core/words.o core/doctor.o
  * objects: core/text.o core/strbuf.o core/finding.o core/endpoint.o core/holder_info.o core/site_info.o
  * objects: core/proctab.o core/proctab_store.o core/slots.o core/idmap.o core/event.o
+ * objects: core/sitetab.o core/app_frame.o
+ * objects: core/baseline.o core/stats.o
  */
 #include "t.h"
 
@@ -162,6 +164,52 @@ static void what_was_not_measured_is_null(void **state)
 	json_decref(v);
 }
 
+/* What stands in the finding is told as it is; what is not known of it is null. */
+static void call_sites_have_their_frames_and_roles(void **state)
+{
+	struct site_frame frames[2], unknown = {0};
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+	char *line;
+
+	(void)state;
+	f.sites[0] = (struct finding_site){.site = 0xabc,
+					   .info = sample_site(frames),
+					   .opened = 41,
+					   .open = 41,
+					   .idle = 39,
+					   .leaked = 37};
+	f.sites[1] = (struct finding_site){.site = 0xdef,
+					   .role = SITE_FIRST_USED_BY,
+					   .info = {.frames = &unknown, .n_frames = 1},
+					   .open = 40,
+					   .idle = 39};
+	f.n_sites = f.sites_total = 2;
+	f.conns[0].site = 0xabc;
+	f.conns[1].first_used = 0xdef;
+	line = json_finding(&ctx, &f);
+	assert_line("finding", line);
+	assert_non_null(strstr(
+		line, "\"summary\":\"order-service (pid 4711) leaks 7.6 connections/min from "
+		      "main.placeOrder order.go:22: 42 opened, 0 closed in 300 s\""));
+	assert_non_null(strstr(
+		line,
+		"\"call_sites\":[{\"id\":\"0000000000000abc\",\"role\":\"opened_by\","
+		"\"opened\":41,\"closed\":0,\"open\":41,\"idle\":39,"
+		"\"thread\":\"order-service\",\"frames\":["
+		"{\"function\":\"net.(*Dialer).DialContext\",\"file\":\"/go/src/net/dial.go\","
+		"\"line\":457,\"module\":\"/app/order-service\",\"address\":\"0x5021aa\"},"
+		"{\"function\":\"main.placeOrder\",\"file\":\"/src/order.go\",\"line\":22,"
+		"\"module\":\"/app/order-service\",\"address\":\"0x6a41c2\"}]},"
+		"{\"id\":\"0000000000000def\",\"role\":\"first_used_by\",\"opened\":null,"
+		"\"closed\":null,\"open\":40,\"idle\":39,\"thread\":null,\"frames\":["
+		"{\"function\":null,\"file\":null,\"line\":null,\"module\":null,"
+		"\"address\":null}]}],\"call_sites_total\":2,"));
+	assert_non_null(strstr(line, "\"opened_by\":\"0000000000000abc\",\"first_used_by\":null,"));
+	assert_non_null(strstr(line, "\"opened_by\":null,\"first_used_by\":\"0000000000000def\","));
+	free(line);
+}
+
 static void a_known_call_site_is_listed_and_no_stack_is_not(void **state)
 {
 	struct holder_info info = sample_info();
@@ -182,7 +230,7 @@ static void a_known_call_site_is_listed_and_no_stack_is_not(void **state)
 	assert_string_equal(json_string_value(json_object_get(
 				    json_array_get(at(v, "call_sites", NULL), 0), "id")),
 			    "0000000000000abc");
-	assert_int_equal(json_integer_value(at(v, "call_sites_total", NULL)), 11);
+	assert_int_equal(json_integer_value(at(v, "call_sites_total", NULL)), 12);
 	assert_string_equal(json_string_value(at(v, "resolved_because", NULL)), "used_again");
 	json_decref(v);
 }
@@ -292,6 +340,36 @@ static void a_line_of_ls_says_who_holds_it_and_where_it_ends(void **state)
 	line = json_connection(&ctx, 300 * NS_PER_S, pt, 0);
 	assert_line("connection", line);
 	assert_non_null(strstr(line, "\"held_by\":[],"));
+	free(line);
+	proctab_free(pt);
+}
+
+static void a_line_of_ls_has_its_call_sites_whole(void **state)
+{
+	struct proctab *pt = one_connection();
+	struct event open = {.kind = EV_OPEN, .conn = 2, .holder = 1, .site = 1};
+	struct site_frame frames[2], user_frames[1];
+	struct site_info opened = sample_site(frames), used = sample_user_site(user_frames);
+	char *line, id[17];
+
+	(void)state;
+	apply(pt, (struct event){.kind = EV_SITE, .site = 1, .site_info = &opened});
+	apply(pt, (struct event){.kind = EV_SITE, .site = 2, .site_info = &used});
+	open.open.peer = sample_endpoint(10, 0, 4, 12, 5432);
+	open.open.local = sample_endpoint(10, 0, 1, 7, 53413);
+	apply(pt, open);
+	apply(pt, (struct event){.kind = EV_USE, .conn = 2, .site = 2});
+	line = json_connection(&ctx, 300 * NS_PER_S, pt, 1);
+	assert_line("connection", line);
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)site_info_key(&opened, 1));
+	assert_memory_equal(strstr(line, "\"opened_by\":{\"id\":\"") + 19, id, 16);
+	assert_non_null(strstr(line, "\"role\":\"opened_by\",\"opened\":null,\"closed\":null,"
+				     "\"open\":null,\"idle\":null,\"thread\":\"order-service\","
+				     "\"frames\":[{\"function\":\"net.(*Dialer).DialContext\","));
+	assert_non_null(strstr(line, "\"role\":\"first_used_by\",\"opened\":null,"));
+	assert_non_null(strstr(line, "\"thread\":null,\"frames\":[{\"function\":\"Invoice.load\","
+				     "\"file\":\"Invoice.java\",\"line\":88,\"module\":null,"
+				     "\"address\":null}]},\"held_by\""));
 	free(line);
 	proctab_free(pt);
 }
@@ -480,11 +558,13 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_finding_has_the_contracts_fields_in_its_order),
 		cmocka_unit_test(what_was_not_measured_is_null),
+		cmocka_unit_test(call_sites_have_their_frames_and_roles),
 		cmocka_unit_test(a_known_call_site_is_listed_and_no_stack_is_not),
 		cmocka_unit_test(foreign_text_cannot_break_out),
 		cmocka_unit_test(numbers_are_rounded_to_what_they_are_good_for),
 		cmocka_unit_test(a_connection_is_a_line_of_ls),
 		cmocka_unit_test(a_line_of_ls_says_who_holds_it_and_where_it_ends),
+		cmocka_unit_test(a_line_of_ls_has_its_call_sites_whole),
 		cmocka_unit_test(what_was_not_measured_of_a_connection_is_null),
 		cmocka_unit_test(a_finding_behind_a_pooler_says_so),
 		cmocka_unit_test(a_verdict_carries_its_power),

@@ -4,6 +4,7 @@
  * objects: cmd/ls_text.o tui/table.o core/words.o core/text.o core/strbuf.o core/proctab.o
  * objects: core/proctab_store.o core/slots.o core/idmap.o core/event.o core/holder_info.o core/site_info.o
  * objects: core/endpoint.o core/finding.o
+ * objects: core/sitetab.o core/app_frame.o
  */
 #include "t.h"
 
@@ -57,6 +58,54 @@ static void rows_read_as_in_the_design(void **state)
 		"3120 billing       10.0.4.12:5432 40043 >=2h 10m -      ESTABLISHED     -     -\n"
 		"4711 order-service 10.0.4.12:5432 40092 5m 00s   4m 59s ESTABLISHED 211 B 480 B\n"
 		"2 connections, 2 processes, 1 server\n");
+	strbuf_release(&sb);
+}
+
+/* The column is there where something is known. */
+static void what_opened_it_is_named(void **state)
+{
+	struct ls_options o = {.now_ns = 300 * NS_PER_S, .sort = LS_SORT_PID, .width = 160};
+	struct site_frame frames[2], pool_frames[1], user_frames[1];
+	struct site_info site = sample_site(frames), pool = sample_pool_site(pool_frames),
+			 user = sample_user_site(user_frames);
+	struct event open = {.kind = EV_OPEN, .conn = 93, .holder = 2, .site = 2};
+	struct strbuf sb = {0};
+	struct world *w = *state;
+
+	make_two(w);
+	world_apply(w, (struct event){.kind = EV_SITE, .site = 1, .site_info = &site});
+	world_apply(w, (struct event){.kind = EV_SITE, .site = 2, .site_info = &pool});
+	world_apply(w, (struct event){.kind = EV_SITE, .site = 3, .site_info = &user});
+	open.open.peer = sample_endpoint(10, 0, 4, 12, 5432);
+	open.open.local = sample_endpoint(10, 0, 1, 7, 40093);
+	world_apply(w, open);
+	world_apply(w, (struct event){.kind = EV_USE, .conn = 93, .site = 3});
+	open.conn = 94;
+	open.site = 1;
+	open.open.local.port = 40094;
+	world_apply(w, open);
+	assert_int_equal(ls_text(&sb, w->e.table, &o), 0);
+	assert_string_equal(
+		sb.buf,
+		" PID COMMAND       SERVER         LOCAL AGE      IDLE   STATE        SENT  RECV "
+		"OPENED BY\n"
+		"3120 billing       10.0.4.12:5432 40043 >=2h 10m -      ESTABLISHED     -     - "
+		"-\n"
+		"3120 billing       10.0.4.12:5432 40093 5m 00s   -      ESTABLISHED     -     - "
+		"HikariPool-1 co (first used by Invoice.load Invoice.java:88)\n"
+		"3120 billing       10.0.4.12:5432 40094 5m 00s   -      ESTABLISHED     -     - "
+		"main.placeOrder order.go:22\n"
+		"4711 order-service 10.0.4.12:5432 40092 5m 00s   4m 59s ESTABLISHED 211 B 480 B "
+		"-\n"
+		"4 connections, 2 processes, 1 server\n");
+	strbuf_clear(&sb);
+	o.width = 120;
+	assert_int_equal(ls_text(&sb, w->e.table, &o), 0);
+	assert_non_null(strstr(sb.buf, " HikariPool-1 co (first used by Invoice.…\n"));
+	strbuf_clear(&sb);
+	o.width = 80;
+	assert_int_equal(ls_text(&sb, w->e.table, &o), 0);
+	assert_non_null(strstr(sb.buf, " ESTABLISHED main.placeOrd"));
 	strbuf_release(&sb);
 }
 
@@ -181,6 +230,7 @@ int main(void)
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(rows_read_as_in_the_design),
+		WORLD_TEST(what_opened_it_is_named),
 		WORLD_TEST(a_narrow_terminal_keeps_what_matters),
 		WORLD_TEST(who_holds_it_and_where_it_ends_is_seen),
 		WORLD_TEST(a_moved_connection_is_its_new_holders),

@@ -3,6 +3,7 @@
  * test_proctab.c - one claim a test; the random streams are in test_proctab_random.c
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o
+ * objects: core/sitetab.o
  */
 #include "table_fix.h"
 
@@ -418,6 +419,115 @@ static void whose_turn_it_is(void **state)
 	}
 }
 
+/* A call site of one frame. Returns its key. */
+static uint64_t tell_site(struct fix *f, uint64_t id, const char *function)
+{
+	struct site_frame frame = {.function = (char *)function, .address = id};
+	const struct site_info info = {.frames = &frame, .n_frames = 1};
+
+	apply(f, &(struct event){.kind = EV_SITE, .site = id, .site_info = &info});
+	return site_info_key(&info, id);
+}
+
+static void open_from(struct fix *f, uint64_t conn, uint64_t site)
+{
+	apply(f,
+	      &(struct event){
+		      .kind = EV_OPEN, .conn = conn, .holder = H1, .site = site, .open.peer = pg});
+	assert_int_equal(f->err, 0);
+}
+
+static void use_from(struct fix *f, uint64_t conn, uint64_t site)
+{
+	apply(f, &(struct event){.kind = EV_USE, .conn = conn, .site = site});
+	assert_int_equal(f->err, 0);
+}
+
+static void a_connection_knows_its_call_sites(void **state)
+{
+	const struct conn *c;
+	uint64_t opener, user;
+	struct fix f;
+
+	(void)state;
+	setup(&f, NULL);
+	opener = tell_site(&f, 1, "placeOrder");
+	assert_int_equal(f.err, 0);
+	user = tell_site(&f, 2, "load");
+	assert_true(tell_site(&f, 3, "placeOrder") == opener);
+	open_from(&f, 1, 1);
+	c = proctab_conn(f.pt, f.ch.conn);
+	assert_true(proctab_opened_by(f.pt, c) == opener);
+	assert_true(proctab_first_used_by(f.pt, c) == 0);
+	use_from(&f, 1, 2);
+	assert_true(proctab_first_used_by(f.pt, c) == user);
+	/* only the first use is one */
+	use_from(&f, 1, 3);
+	assert_true(proctab_first_used_by(f.pt, c) == user);
+	assert_string_equal(proctab_site(f.pt, user)->frames[0].function, "load");
+	assert_int_equal(proctab_site(f.pt, opener)->frames[0].address, 3);
+	closes(&f, 1, 1, CLOSE_APP);
+	assert_true(proctab_opened_by(f.pt, proctab_conn(f.pt, f.ch.conn)) == opener);
+	proctab_free(f.pt);
+}
+
+static void an_unknown_call_site_is_none_and_no_reason_to_fail(void **state)
+{
+	const struct site_info info = {0};
+	struct fix f;
+
+	(void)state;
+	setup(&f, NULL);
+	opens(&f, 0, 1);
+	assert_int_equal(proctab_sites_lost(f.pt), 0);
+	open_from(&f, 2, 77);
+	assert_true(proctab_opened_by(f.pt, proctab_conn(f.pt, f.ch.conn)) == 0);
+	use_from(&f, 2, 78);
+	assert_true(proctab_first_used_by(f.pt, proctab_conn(f.pt, f.ch.conn)) == 0);
+	assert_int_equal(proctab_sites_lost(f.pt), 2);
+	assert_int_equal(proctab_lost(f.pt), 0);
+	assert_int_equal(usage(&f, H1)->counts.open, 2);
+	assert_null(proctab_site(f.pt, 0));
+	apply(&f, &(struct event){.kind = EV_SITE, .site = 1});
+	assert_int_equal(f.err, -EINVAL);
+	apply(&f, &(struct event){.kind = EV_SITE, .site_info = &info});
+	assert_int_equal(f.err, -EINVAL);
+	assert_int_equal(proctab_lost(f.pt), 2);
+	proctab_free(f.pt);
+}
+
+static void a_full_table_of_sites_keeps_those_in_use(void **state)
+{
+	static const struct proctab_limits limits = {.max_sites = 2};
+	uint64_t a, b;
+	struct fix f;
+
+	(void)state;
+	setup(&f, &limits);
+	a = tell_site(&f, 1, "a");
+	b = tell_site(&f, 2, "b");
+	open_from(&f, 1, 1);
+	open_from(&f, 2, 0);
+	use_from(&f, 2, 2);
+	tell_site(&f, 3, "c");
+	assert_int_equal(f.err, -ENOSPC);
+	open_from(&f, 3, 3);
+	assert_true(proctab_opened_by(f.pt, proctab_conn(f.pt, f.ch.conn)) == 0);
+	assert_int_equal(proctab_sites_lost(f.pt), 1);
+	assert_int_equal(usage(&f, H1)->counts.opened, 3);
+	/* a first user is in use like an opener, until its connection is gone */
+	closes(&f, 1, 2, CLOSE_APP);
+	tell_site(&f, 3, "c");
+	assert_int_equal(f.err, 0);
+	assert_null(proctab_site(f.pt, b));
+	assert_non_null(proctab_site(f.pt, a));
+	open_from(&f, 4, 3);
+	assert_true(proctab_opened_by(f.pt, proctab_conn(f.pt, f.ch.conn)) != 0);
+	assert_int_equal(usage(&f, H1)->counts.open, 3);
+	assert_int_equal(proctab_lost(f.pt), 0);
+	proctab_free(f.pt);
+}
+
 static void a_connection_is_small(void **state)
 {
 	(void)state;
@@ -443,6 +553,9 @@ int main(void)
 		cmocka_unit_test(a_holder_is_learned_again),
 		cmocka_unit_test(only_exited_holders_with_nothing_open_are_forgotten),
 		cmocka_unit_test(whose_turn_it_is),
+		cmocka_unit_test(a_connection_knows_its_call_sites),
+		cmocka_unit_test(an_unknown_call_site_is_none_and_no_reason_to_fail),
+		cmocka_unit_test(a_full_table_of_sites_keeps_those_in_use),
 		cmocka_unit_test(a_connection_is_small),
 	};
 

@@ -3,6 +3,7 @@
  * test_proctab_held.c - who holds a connection, where it ends, and the ledger
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o
+ * objects: core/sitetab.o
  */
 #include "table_fix.h"
 

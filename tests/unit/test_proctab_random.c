@@ -4,6 +4,7 @@
  *	CONNLEAK_STEPS=N: so many of them a seed; CONNLEAK_SEED=N: this seed only
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o
+ * objects: core/sitetab.o
  */
 #include "t.h"
 

@@ -3,6 +3,7 @@
  * test_top_model.c - what the live view holds, and in which order
  * objects: tui/top_model.o core/proctab.o core/proctab_store.o core/slots.o core/idmap.o
  * objects: core/event.o core/holder_info.o core/site_info.o core/endpoint.o core/finding.o
+ * objects: core/sitetab.o core/app_frame.o
  */
 #include "t.h"
 

@@ -4,6 +4,7 @@
  * objects: tui/top_text.o tui/table.o tui/top_model.o core/words.o core/text.o core/strbuf.o
  * objects: core/proctab.o core/proctab_store.o core/slots.o core/idmap.o core/event.o
  * objects: core/holder_info.o core/site_info.o core/endpoint.o core/finding.o
+ * objects: core/sitetab.o core/app_frame.o
  */
 #include "t.h"
 

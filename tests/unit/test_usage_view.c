@@ -4,6 +4,7 @@
  * objects: core/usage_view.o core/evidence.o core/finding.o core/stats.o
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o core/endpoint.o
  * objects: core/holder_info.o core/site_info.o core/text.o
+ * objects: core/sitetab.o core/app_frame.o core/evidence_site.o
  */
 #include "t.h"
 

@@ -3,6 +3,7 @@
  * test_words.c - findings, verdicts and doctor's page read as they must
  * objects: core/words.o core/doctor.o core/text.o core/strbuf.o
  * objects: core/finding.o core/endpoint.o core/holder_info.o core/site_info.o core/idmap.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 
@@ -50,6 +51,98 @@ static void a_leak_reads_as_in_the_contract(void **state)
 	words_row(*state, &f);
 	assert_text((struct strbuf *)*state, "order-service (4711) leaks 7.6/min: 42 opened, 0 "
 					     "closed in 5m 00s, 40 idle");
+}
+
+static void a_leak_names_its_line_of_code(void **state)
+{
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+	struct site_frame frames[2];
+
+	f.sites[0] = (struct finding_site){
+		.site = 0xabc, .info = sample_site(frames), .opened = 41, .open = 41, .leaked = 37};
+	words_finding(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "LEAK  order-service (pid 4711, v2.3.9, container 9c1d) -> 10.0.4.12:5432\n"
+		    "      opened 42, closed 0 in 5m 00s: 7.6/min leaking (5.6 to 10), 40 idle\n"
+		    "      from main.placeOrder  order.go:22  (41 of 42)\n"
+		    "      97 slots usable, 55 left: at this rate gone in about 7m (4m to 12m)\n");
+	words_summary(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "order-service (pid 4711) leaks 7.6 connections/min from main.placeOrder "
+		    "order.go:22: 42 opened, 0 closed in 300 s");
+	words_row(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "order-service (4711) leaks 7.6/min from main.placeOrder order.go:22: 42 "
+		    "opened, 0 closed in 5m 00s, 40 idle");
+	f.kind = FINDING_FD_LEAK;
+	f.fd_only = 12;
+	words_summary(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "order-service (pid 4711) leaks file descriptors from main.placeOrder "
+		    "order.go:22: 12 of its 42 connections have ended and were never closed");
+}
+
+/* Where a pool opened it, who used it first is the answer. */
+static void behind_a_pool_the_first_use_is_named(void **state)
+{
+	struct site_frame pool[1], user[1];
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+
+	f.limit = -1;
+	f.sites[0] = (struct finding_site){
+		.site = 0xabc, .info = sample_pool_site(pool), .opened = 42, .leaked = 37};
+	f.sites[1] = (struct finding_site){.site = 0xdef,
+					   .role = SITE_FIRST_USED_BY,
+					   .info = sample_user_site(user),
+					   .open = 39,
+					   .leaked = 36};
+	f.n_sites = 2;
+	words_finding(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "LEAK  order-service (pid 4711, v2.3.9, container 9c1d) -> 10.0.4.12:5432\n"
+		    "      opened 42, closed 0 in 5m 00s: 7.6/min leaking (5.6 to 10), 40 idle\n"
+		    "      first used by Invoice.load  Invoice.java:88  (39 of 42 open)\n");
+	words_summary(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "order-service (pid 4711) leaks 7.6 connections/min, first used by "
+		    "Invoice.load Invoice.java:88: 42 opened, 0 closed in 300 s");
+	/* None that leaks was first used there: what is left is the pool's own frame. */
+	f.sites[1].leaked = 0;
+	words_row(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "order-service (4711) leaks 7.6/min from "
+		    "com.zaxxer.hikari.pool.HikariPool$PoolEntryCreator.call HikariPool.java:725: "
+		    "42 opened, 0 closed in 5m 00s, 40 idle");
+}
+
+/* Another process opened them all, and they were handed on. */
+static void what_was_taken_over_was_not_opened(void **state)
+{
+	struct holder_info info = sample_info();
+	struct finding f = sample_finding(&info);
+	struct site_frame frames[2];
+
+	f.limit = -1;
+	f.opened = 0;
+	f.open = f.moved_in = 8;
+	f.sites[0] = (struct finding_site){
+		.site = 0xabc, .info = sample_site(frames), .open = 7, .leaked = 7};
+	words_summary(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "order-service (pid 4711) leaks 7.6 connections/min from main.placeOrder "
+		    "order.go:22: 8 taken over, 0 closed in 300 s");
+	words_row(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "order-service (4711) leaks 7.6/min from main.placeOrder order.go:22: 8 taken "
+		    "over, 0 closed in 5m 00s, 40 idle");
+	words_finding(*state, &f);
+	assert_text((struct strbuf *)*state,
+		    "LEAK  order-service (pid 4711, v2.3.9, container 9c1d) -> 10.0.4.12:5432\n"
+		    "      took over 8 from another process, closed 0 in 5m 00s: 7.6/min leaking "
+		    "(5.6 to 10), 40 idle\n"
+		    "      from main.placeOrder  order.go:22  (7 of 8 open)\n");
 }
 
 static void where_it_ends_and_what_it_follows_from_is_said(void **state)
@@ -343,6 +436,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_leak_reads_as_in_the_contract),
+		cmocka_unit_test(a_leak_names_its_line_of_code),
+		cmocka_unit_test(behind_a_pool_the_first_use_is_named),
+		cmocka_unit_test(what_was_taken_over_was_not_opened),
 		cmocka_unit_test(where_it_ends_and_what_it_follows_from_is_said),
 		cmocka_unit_test(what_is_not_known_is_left_out),
 		cmocka_unit_test(the_other_kinds_say_what_they_are),

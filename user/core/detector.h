@@ -59,6 +59,7 @@ struct usage_view {
 	bool oldest_is_lower_bound;
 	int64_t longest_idle_ns; /* longest idle time seen on a connection that came back; 0: none
 				  */
+	int64_t tx_ns;		 /* the longest Tx of its cohorts: how long each may stay away */
 };
 
 struct detector;
@@ -91,6 +92,14 @@ void detector_usage(const struct detector *d, const struct proctab *pt, uint32_t
 uint32_t detector_left_idle(const struct detector *d, const struct proctab *pt, uint32_t usage,
 			    int64_t since_ns);
 
+/*
+ * detector_has_unseen - does one lie idle for tmin that nobody had the occasion to pass over,
+ *	nothing having been opened from its place since? Last used at or after @since_ns; adopted
+ *	ones that were not used are left out. The newest one that a leak left is such a one.
+ */
+bool detector_has_unseen(const struct detector *d, const struct proctab *pt, uint32_t usage,
+			 int64_t since_ns);
+
 /* Findings that fire or resolved at or after the last tick: 0..n-1. */
 uint32_t detector_n_findings(const struct detector *d);
 /*
@@ -100,6 +109,19 @@ uint32_t detector_n_findings(const struct detector *d);
  */
 int detector_finding(const struct detector *d, const struct proctab *pt, uint32_t i,
 		     struct finding *ret);
+/* What a finding is, without its evidence. */
+struct finding_mark {
+	uint32_t slot; /* of the detector's own, used again after the finding is over */
+	int64_t fired_ns;
+	enum finding_kind kind;
+	enum finding_status status;
+	enum severity severity;
+};
+/* The next finding after slot @after (SLOT_NONE: the first). Returns false at the end. O(1). */
+bool detector_next_mark(const struct detector *d, uint32_t after, struct finding_mark *ret);
+/* detector_finding() of a mark's slot. */
+int detector_finding_at(const struct detector *d, const struct proctab *pt, uint32_t slot,
+			struct finding *ret);
 /* Index of the firing leak or fd_leak finding about @usage, or SLOT_NONE. */
 uint32_t detector_find(const struct detector *d, uint32_t usage);
 

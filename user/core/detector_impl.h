@@ -9,7 +9,7 @@
  *	judge.c     rules, firing, resolving
  *	service.c   what survives a restart
  *	budget.c    levels, rates of change, forecasts, per peer
- *	evidence.c  a struct finding out of all that
+ *	evidence.c  a struct finding out of all that; evidence_site.c its call sites
  */
 #ifndef CONNLEAK_DETECTOR_IMPL_H
 #define CONNLEAK_DETECTOR_IMPL_H
@@ -419,6 +419,12 @@ void evidence_rate(const struct detector *d, uint32_t usage, int64_t now_ns, str
 /* The usage's abandoned connection that was opened first, or SLOT_NONE. */
 uint32_t evidence_oldest(const struct detector *d, const struct proctab *pt, uint32_t usage);
 
+/* --- evidence_site.c --- */
+/* The finding's call sites, and where it comes from in its reason. Returns 0 or -ENOMEM. */
+int evidence_sites(const struct detector *d, const struct proctab *pt, const struct alert *a,
+		   struct finding *f);
+
+/* --- evidence.c --- */
 /* detector_finding() of one alert. Returns 0 or -ENOMEM. */
 int evidence_make(const struct detector *d, const struct proctab *pt, const struct alert *a,
 		  struct finding *ret);
@@ -428,6 +434,14 @@ static inline bool track_is_abandoned(const struct track *t, const struct cohort
 				      int64_t now_ns)
 {
 	return t->exp_ns != T_NEVER && now_ns - t->exp_ns >= co->tx_ns;
+}
+
+/* Has this followed connection lain in the client's turn for long enough to be called idle? */
+static inline bool track_is_idle(const struct detector *d, uint32_t slot)
+{
+	const struct track *t = &d->tracks[slot];
+
+	return t->is_client && d->now_ns - t->use_end_ns >= d->p.tmin_ns;
 }
 
 #endif

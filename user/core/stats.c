@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#define SUM_MAX 10000 /* events; the sum has as many terms */
-
 /* ln (x - 1)!; the reentrant form, because lgamma() writes a global. */
 static double ln_gamma(double x)
 {
@@ -31,26 +29,46 @@ double stats_gamma_quantile(double a, double z)
 	return c > 0 ? a * c * c * c : 0;
 }
 
-/* P(X <= j) of a Poisson variable with this mean, summed in logarithms. */
-static double poisson_cdf(uint32_t j, double mean)
-{
-	double sum = 0;
+#define NEGLIGIBLE   1e-17 /* a term that cannot change a sum any more */
+#define EXACT_ENOUGH 1e-11 /* relative, of a bisection */
 
-	for (uint32_t i = 0; i <= j; i++)
-		sum += exp((double)i * log(mean) - mean - ln_gamma((double)i + 1));
-	return sum;
+/* P(X = j), X Poisson. @mean > 0. */
+static double poisson_term(double j, double mean)
+{
+	return exp(j * log(mean) - mean - ln_gamma(j + 1));
 }
 
-static double poisson_upper_sum(uint32_t j, double confidence)
+double stats_poisson_cdf(uint64_t j, double mean)
+{
+	double i = (double)j, term, sum = 0;
+
+	if (!(mean > 0))
+		return 1;
+	/* From the side where the terms fall, so that the first ones are all that count. */
+	if (i < mean) {
+		for (term = poisson_term(i, mean); i >= 0 && term > sum * NEGLIGIBLE; i--) {
+			sum += term;
+			term *= i / mean;
+		}
+		return sum;
+	}
+	for (term = poisson_term(++i, mean); term > NEGLIGIBLE; i++) {
+		sum += term;
+		term *= mean / (i + 1);
+	}
+	return 1 - sum;
+}
+
+double stats_poisson_upper(uint64_t j, double confidence)
 {
 	double lo = 0, hi = (double)j + 1;
 
-	while (poisson_cdf(j, hi) > 1 - confidence)
+	while (stats_poisson_cdf(j, hi) > 1 - confidence)
 		hi *= 2;
-	for (int i = 0; i < 60; i++) {
+	while (hi - lo > EXACT_ENOUGH * hi) {
 		double mid = (lo + hi) / 2;
 
-		if (poisson_cdf(j, mid) > 1 - confidence)
+		if (stats_poisson_cdf(j, mid) > 1 - confidence)
 			lo = mid;
 		else
 			hi = mid;
@@ -58,13 +76,31 @@ static double poisson_upper_sum(uint32_t j, double confidence)
 	return (lo + hi) / 2;
 }
 
-double stats_poisson_upper(uint32_t j, double confidence)
+/* P(X = k), X binomial. 0 < q < 1. */
+static double binomial_term(double k, double n, double q)
 {
-	double a = SUM_MAX + 1.0, z;
+	return exp(ln_gamma(n + 1) - ln_gamma(k + 1) - ln_gamma(n - k + 1) + k * log(q) +
+		   (n - k) * log(1 - q));
+}
 
-	if (j <= SUM_MAX)
-		return poisson_upper_sum(j, confidence);
-	/* stats_gamma_quantile(a, z) solved for z */
-	z = (cbrt(poisson_upper_sum(SUM_MAX, confidence) / a) - 1 + 1 / (9 * a)) * 3 * sqrt(a);
-	return stats_gamma_quantile((double)j + 1, z);
+double stats_binomial_tail(uint64_t k, uint64_t n, double q)
+{
+	double i = (double)k, size = (double)n, odds = q / (1 - q), term, sum = 0;
+
+	if (!k || q >= 1)
+		return 1;
+	if (k > n || q <= 0)
+		return 0;
+	if (i > size * q) {
+		for (term = binomial_term(i, size, q); i <= size && term > sum * NEGLIGIBLE; i++) {
+			sum += term;
+			term *= (size - i) / (i + 1) * odds;
+		}
+		return sum;
+	}
+	for (term = binomial_term(--i, size, q); i >= 0 && term > NEGLIGIBLE; i--) {
+		sum += term;
+		term *= i / (size - i + 1) / odds;
+	}
+	return 1 - sum;
 }

@@ -18,10 +18,21 @@ double stats_ln_rank_p(uint64_t n, uint64_t k);
 double stats_gamma_quantile(double a, double z);
 
 /*
- * stats_poisson_upper - the mean under which at most @j events have probability 1 - @confidence
- * U(0) at 0.99 is 4.61. Bisection on the Poisson sum, error below 1e-6 relative; above @j = 10,000
- * Wilson and Hilferty's approximation, with the deviate that meets the sum's value there.
+ * stats_poisson_cdf - P(X <= @j) of a Poisson variable; 1 if @mean is not above 0
+ * O(sqrt(@mean)); relative error below 1e-10 up to a million events, below 1e-4 beyond.
  */
-double stats_poisson_upper(uint32_t j, double confidence);
+double stats_poisson_cdf(uint64_t j, double mean);
+
+/*
+ * stats_poisson_upper - the mean under which at most @j events have probability 1 - @confidence
+ * U(0) at 0.99 is 4.61. Bisection; 0 < @confidence < 1.
+ */
+double stats_poisson_upper(uint64_t j, double confidence);
+
+/*
+ * stats_binomial_tail - P(X >= @k), X binomial of @n trials with probability @q each
+ * Exact but for rounding (relative error below 1e-9 up to a million trials); O(sqrt(@n)).
+ */
+double stats_binomial_tail(uint64_t k, uint64_t n, double q);
 
 #endif

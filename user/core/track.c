@@ -238,7 +238,8 @@ int track_open(struct detector *d, const struct proctab *pt, const struct event 
 		d->tracks[n].cohort = SLOT_NONE;
 	if (d->tracks[ch->conn].cohort != SLOT_NONE)
 		forget(d, ch->conn);
-	err = cohort_get(d, ch->usage, proctab_conn(pt, ch->conn)->site, ev->t_ns, &cohort);
+	err = cohort_get(d, ch->usage, proctab_opened_by(pt, proctab_conn(pt, ch->conn)), ev->t_ns,
+			 &cohort);
 	if (err)
 		return err == -ENOSPC ? 0 : err; /* not followed, and counted */
 	init_track(d, pt, ch->conn, cohort);

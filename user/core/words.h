@@ -48,6 +48,12 @@ int words_verdict(struct strbuf *sb, const struct verdict *v, const struct findi
 		  const struct holder *h);
 
 /*
+ * words_cannot_pass - what canary_can_pass() said no to, no newline: "5m is too short to pass at
+ *	0.5 a minute (99 %): 9m 43s are needed at least"
+ */
+int words_cannot_pass(struct strbuf *sb, const struct canary_params *p, double needed_s);
+
+/*
  * words_row - the line under top's table, no newline: "order-service (4711) leaks 7.6/min: 42
  *	opened, 0 closed in 5m 00s, 40 idle"
  */
