@@ -307,7 +307,10 @@ static void write_to_stdout(int pipe_fd, const char *text, bool is_nonblocking)
 	_exit(err);
 }
 
-/* A reader slower than the writer, so that the pipe is full most of the time. */
+/*
+ * A reader slower than the writer, so that the pipe is full most of the time; at first so slow that
+ * a write that waits for room is interrupted before it wrote anything.
+ */
 static size_t read_slowly(int fd, char *to, size_t size)
 {
 	size_t got = 0;
@@ -315,7 +318,7 @@ static size_t read_slowly(int fd, char *to, size_t size)
 
 	while ((n = read(fd, to + got, size - got < 50000 ? size - got : 50000)) > 0) {
 		got += (size_t)n;
-		usleep(200);
+		usleep(got < 500000 ? 3000 : 200);
 	}
 	return got;
 }

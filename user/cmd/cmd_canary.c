@@ -17,7 +17,15 @@
 #include "program.h"
 #include "session.h"
 
-enum { KEY_FOR = OPTIONS_OWN_KEY, KEY_DETECT, KEY_CONFIDENCE, KEY_FULL, KEY_INCONCLUSIVE, KEY_AS };
+enum {
+	KEY_FOR = OPTIONS_OWN_KEY,
+	KEY_DETECT,
+	KEY_CONFIDENCE,
+	KEY_FULL,
+	KEY_INCONCLUSIVE,
+	KEY_AS,
+	KEY_BASELINE
+};
 
 /* How long a named target may have no process before the watch gives up on it. */
 #define GONE_AFTER_NS (10 * NS_PER_S)
@@ -31,6 +39,8 @@ struct canary_options {
 	double confidence;
 	bool is_full;
 	int inconclusive_exit;
+	struct target control; /* --baseline; none: nothing to compare with */
+	char control_name[256];
 	const char *as_user;
 	char **program; /* argv of `-- PROGRAM`, or NULL */
 };
@@ -53,6 +63,8 @@ static const struct argp_option own_options[] = {
 	{"detect", KEY_DETECT, "RATE", 0,
 	 "the leak, in connections a minute, that must not pass (default 0.5)", 1},
 	{"confidence", KEY_CONFIDENCE, "C", 0, "how surely, 0 < C < 1 (default 0.99)", 1},
+	{"baseline", KEY_BASELINE, "KIND=VALUE", 0,
+	 "compare with what runs beside it: pid, comm, exe, unit, cgroup, container or pod", 1},
 	{"full", KEY_FULL, NULL, 0, "watch the whole time even when a leak is found", 1},
 	{"inconclusive", KEY_INCONCLUSIVE, "pass|fail", 0, "exit with 0 or 1 instead of 4", 1},
 	{"as", KEY_AS, "USER", 0, "run PROGRAM as this user (default: who called sudo)", 1},
@@ -66,6 +78,24 @@ static int parse_inconclusive(struct argp_state *state, const char *text)
 	if (strcmp(text, "fail"))
 		options_refuse(state, "--inconclusive", text, "not pass or fail");
 	return EXIT_LEAK;
+}
+
+/* "unit=orders-stable"; given again, what matches any of them is the control. */
+static void add_control(struct argp_state *state, struct canary_options *o, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	size_t n = equals ? (size_t)(equals - text) : 0;
+	int kind = 0;
+
+	while (kind < TARGET_KINDS &&
+	       (strlen(target_kind_name(kind)) != n || strncmp(target_kind_name(kind), text, n)))
+		kind++;
+	if (!equals || kind == TARGET_KINDS)
+		options_refuse(state, "--baseline", text,
+			       "not KIND=VALUE (pid, comm, exe, unit, cgroup, container, pod)");
+	if (target_add(&o->control, kind, equals + 1))
+		options_refuse(state, "--baseline", text, "not a value of this kind");
+	text_clean(o->control_name, sizeof(o->control_name), text, strlen(text));
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -87,6 +117,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (o->confidence >= 1)
 			options_refuse(state, "--confidence", arg, "not between 0 and 1");
 		return 0;
+	case KEY_BASELINE:
+		add_control(state, o, arg);
+		return 0;
 	case KEY_FULL:
 		o->is_full = true;
 		return 0;
@@ -106,7 +139,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static bool is_target(const struct holder *h, const struct peer *p, void *arg)
 {
-	return session_shows(arg, h, &p->endpoint);
+	const struct canary_options *o = arg;
+
+	return session_shows(&o->options, h, &p->endpoint);
+}
+
+static bool is_control(const struct holder *h, const struct peer *p, void *arg)
+{
+	const struct canary_options *o = arg;
+
+	return target_matches(&o->control, &h->info) &&
+	       options_wants_peer(&o->options, &p->endpoint);
+}
+
+/* A control that is not there would be found out about after the whole window. */
+static int check_control(struct canary_options *o)
+{
+	uint32_t pid;
+
+	if (!o->control.n || o->options.replay_path || !target_find(&o->control, &pid))
+		return 0;
+	fprintf(stderr, "connleak: --baseline %s: no such process\n", o->control_name);
+	return EXIT_CANNOT;
 }
 
 static void say_no_user(const char *as_user)
@@ -135,6 +189,17 @@ static int start_program(struct watch *w)
 	else
 		fprintf(stderr, "connleak: cannot start %s: %s\n", name, strerror(-err));
 	return EXIT_USAGE;
+}
+
+/* That a window is too short is better said before it is spent. */
+static void say_if_too_short(const struct canary_params *p)
+{
+	struct strbuf sb = {0};
+	double needed_s;
+
+	if (!canary_can_pass(p, &needed_s) && !words_cannot_pass(&sb, p, needed_s))
+		fprintf(stderr, "%s\n", sb.buf);
+	strbuf_release(&sb);
 }
 
 static void say_what_is_watched(const struct watch *w)
@@ -373,11 +438,16 @@ static int run_canary(struct watch *w, struct canary_options *o)
 				       .detect_per_min = o->detect_per_min,
 				       .confidence = o->confidence,
 				       .is_target = is_target,
-				       .arg = &o->options};
+				       .is_control = o->control.n ? is_control : NULL,
+				       .control = o->control.n ? o->control_name : NULL,
+				       .arg = o};
 	enum canary_end end = CANARY_END_TIME;
 	struct verdict verdict;
 	int err;
 
+	err = check_control(o);
+	if (err)
+		return err;
 	err = session_open(&w->session, &o->options, &wants);
 	if (err)
 		return err;
@@ -393,6 +463,7 @@ static int run_canary(struct watch *w, struct canary_options *o)
 	if (err)
 		return err;
 	say_what_is_watched(w);
+	say_if_too_short(&params);
 	canary_tick(w->canary, w->session.engine.table, w->session.engine.detector,
 		    w->session.engine.now_ns);
 	err = watch(w, &end);
@@ -452,5 +523,6 @@ int cmd_canary(int argc, char **argv)
 	canary_free(w.canary);
 	session_close(&w.session);
 	options_release(&o.options);
+	target_release(&o.control);
 	return err;
 }

@@ -239,6 +239,9 @@ int session_try_look(struct session *s)
 	snapshot_clear(&s->snapshot);
 	err = s->source.ops->next(s->source.arg, &s->snapshot);
 	s->has_ended = err == 0;
+	/* a signal while a pipe was silent: session_wait() tells which */
+	if (err == -EINTR)
+		return 0;
 	if (err <= 0)
 		return err;
 	if (s->is_replay)

@@ -327,7 +327,8 @@ static int read_header(struct replay *r, char *why, size_t why_size)
 
 static int open_input(struct replay *r, const char *path, char *why, size_t why_size)
 {
-	int err = trace_input_open(path, &r->in);
+	int wake_fd = r->o.wake_fd > 0 ? r->o.wake_fd : -1;
+	int err = trace_input_open(path, wake_fd, &r->in);
 
 	if (err == -EISDIR)
 		snprintf(why, why_size, "%s is a folder: expected a trace's file", r->name);

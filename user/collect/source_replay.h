@@ -25,6 +25,11 @@
 struct replay_options {
 	bool is_strict;	  /* a missing `end` or a cut-off last line is an error */
 	bool is_skip_bad; /* corrupt lines are counted and skipped */
+	/*
+	 * While the file, a pipe, has nothing and this is readable, next() ends with -EINTR, and what
+	 * it had read of a snapshot is lost; <= 0: never.
+	 */
+	int wake_fd;
 };
 
 struct replay_report {

@@ -17,6 +17,7 @@
 
 struct trace_input {
 	int fd;
+	int wake_fd;
 	bool is_stdin;
 	bool is_gzip;
 	bool is_in_member; /* of a gzip file; false: between two of them */
@@ -37,17 +38,23 @@ struct trace_input {
 /* --- bytes of the file --- */
 
 /* Returns how many, 0 at the end, or a negative errno. */
-static ssize_t read_some(int fd, void *to, size_t size)
+static ssize_t read_some(const struct trace_input *in, void *to, size_t size)
 {
 	for (;;) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		ssize_t n = read(fd, to, size);
+		struct pollfd p[] = {{.fd = in->fd, .events = POLLIN},
+				     {.fd = in->wake_fd, .events = POLLIN}};
+		ssize_t n;
 
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (!p[0].revents && p[1].revents)
+			return -EINTR;
+		if (!p[0].revents)
+			continue;
+		n = read(in->fd, to, size);
 		if (n >= 0)
 			return n;
-		/* whoever gave us stdin may have made it non-blocking */
-		if (errno == EAGAIN && poll(&p, 1, -1) < 0 && errno != EINTR)
-			return -errno;
+		/* whoever gave us stdin may have made it non-blocking, and shares it */
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
 	}
@@ -59,7 +66,7 @@ static int read_start(struct trace_input *in)
 	ssize_t n;
 
 	do {
-		n = read_some(in->fd, in->raw + in->raw_end, CHUNK_SIZE - in->raw_end);
+		n = read_some(in, in->raw + in->raw_end, CHUNK_SIZE - in->raw_end);
 		if (n < 0)
 			return (int)n;
 		in->raw_end += (size_t)n;
@@ -93,7 +100,7 @@ static int open_path(const char *path)
 	return fd;
 }
 
-int trace_input_open(const char *path, struct trace_input **ret)
+int trace_input_open(const char *path, int wake_fd, struct trace_input **ret)
 {
 	struct trace_input *in = malloc(sizeof(*in));
 	int err;
@@ -101,6 +108,7 @@ int trace_input_open(const char *path, struct trace_input **ret)
 	if (!in)
 		return -ENOMEM;
 	memset(in, 0, offsetof(struct trace_input, raw));
+	in->wake_fd = wake_fd;
 	in->is_stdin = !strcmp(path, "-");
 	in->fd = in->is_stdin ? STDIN_FILENO : open_path(path);
 	err = in->fd < 0 ? -errno : read_start(in);
@@ -135,7 +143,7 @@ static ssize_t read_plain(struct trace_input *in, char *to, size_t size)
 	size_t n = in->raw_end - in->raw_at;
 
 	if (!n)
-		return read_some(in->fd, to, size);
+		return read_some(in, to, size);
 	if (n > size)
 		n = size;
 	memcpy(to, in->raw + in->raw_at, n);
@@ -150,7 +158,7 @@ static int fill_raw(struct trace_input *in)
 
 	if (in->raw_at < in->raw_end)
 		return 1;
-	n = read_some(in->fd, in->raw, CHUNK_SIZE);
+	n = read_some(in, in->raw, CHUNK_SIZE);
 	if (n <= 0)
 		return (int)n;
 	in->raw_at = 0;

@@ -18,11 +18,13 @@ struct trace_input;
 
 /*
  * trace_input_open - open @path; "-" is stdin
+ * @wake_fd: while there is nothing to read yet and this is readable, reading ends with -EINTR; -1:
+ *	     never. Borrowed for the input's life.
  *
  * Waits for the first bytes. Returns 0, -EISDIR, -ENOMEM, or the negative errno of opening or
  * reading it. The caller owes trace_input_close().
  */
-int trace_input_open(const char *path, struct trace_input **ret);
+int trace_input_open(const char *path, int wake_fd, struct trace_input **ret);
 void trace_input_close(struct trace_input *in);
 
 /* "zstd", "xz", "bzip2": what it is compressed with instead of gzip, by its first bytes. NULL: no.
