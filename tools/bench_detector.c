@@ -20,6 +20,7 @@
 enum {
 	OPT_HOURS = 256,
 	OPT_RUNS,
+	OPT_LEAK_HOURS,
 	OPT_SEED,
 	OPT_FAMILY,
 	OPT_QUICK,
@@ -33,6 +34,7 @@ enum {
 
 static const struct option options[] = {
 	{"hours", required_argument, NULL, OPT_HOURS},
+	{"leak-hours", required_argument, NULL, OPT_LEAK_HOURS},
 	{"runs", required_argument, NULL, OPT_RUNS},
 	{"seed", required_argument, NULL, OPT_SEED},
 	{"family", required_argument, NULL, OPT_FAMILY},
@@ -54,6 +56,7 @@ static void usage(FILE *f)
 		   "[--quick]\n"
 		   "  --hours N       healthy hours in all (10,000)\n"
 		   "  --runs N        of each leaky family (50)\n"
+		   "  --leak-hours N  a leaky run ends N hours after leaking began (its family's)\n"
 		   "  --seed N        of the first run of each family (1)\n"
 		   "  --family NAME   only that one, without the canary section\n"
 		   "  --quick         about a minute on two cores: few hours and runs\n"
@@ -96,6 +99,9 @@ static int take_option(struct bench_opts *o, int c, const char *arg)
 		return 0;
 	case OPT_RUNS:
 		o->runs = atoi(arg);
+		return 0;
+	case OPT_LEAK_HOURS:
+		o->leak_hours = atof(arg);
 		return 0;
 	case OPT_SEED:
 		o->seed = strtoull(arg, NULL, 0);
@@ -158,7 +164,7 @@ static int bench(const struct bench_opts *o)
 	err = bench_plan(&b, o);
 	if (!err) {
 		printf("seed %" PRIu64 ", %.0f healthy hours, %d runs of each leaky family\n",
-		       o->seed, o->hours, o->runs);
+		       o->seed, o->hours, o->runs ? o->runs : BENCH_RUNS);
 		fflush(stdout);
 		err = bench_run(&b);
 	}
@@ -192,11 +198,13 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	if (o.is_quick && !o.leak_hours)
+		o.leak_hours = 4;
 	if (!o.hours)
 		o.hours = o.is_quick ? 300 : BENCH_HOURS;
 	/* Of one family the runs are counted, if they were asked for, else its hours. */
 	if (!o.runs && !o.family)
-		o.runs = o.is_quick ? 4 : BENCH_RUNS;
+		o.runs = o.is_quick ? 8 : BENCH_RUNS;
 	if (o.hours < 0 || o.runs < 0 || o.threads < 1 || optind != argc) {
 		usage(stderr);
 		return 2;

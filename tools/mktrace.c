@@ -15,9 +15,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "../user/core/trace.h"
-#include "gen/batch.h"
-#include "gen/family.h"
+#include "gen/trace_out.h"
 
 #define EXIT_USAGE  2
 #define EXIT_FAILED 5
@@ -36,8 +34,6 @@ struct output {
 	const char *path;
 	FILE *plain;
 	gzFile packed;
-	struct strbuf line;
-	int64_t zero_ns, wall_ns, last_ns;
 };
 
 __attribute__((format(printf, 2, 3), noreturn)) static void die(int status, const char *fmt, ...)
@@ -63,8 +59,8 @@ static bool is_packed(const char *path)
 
 static void open_output(struct output *o, const char *path)
 {
-	*o = (struct output){.path = path, .last_ns = T_NEVER};
-	/* The compressor's own header holds no name and no time: the same bytes each time. */
+	*o = (struct output){.path = path};
+	/* The compressor's header holds no name and no time: the same bytes each time. */
 	if (is_packed(path))
 		o->packed = gzopen(path, "wb9");
 	else
@@ -73,50 +69,20 @@ static void open_output(struct output *o, const char *path)
 		die(EXIT_FAILED, "cannot write %s: %s", path, strerror(errno));
 }
 
-static void flush_lines(struct output *o)
+static int write_output(void *arg, const char *bytes, size_t n)
 {
-	size_t n = o->line.len;
+	struct output *o = arg;
 
-	if (o->line.err)
-		die(EXIT_FAILED, "out of memory");
-	if (n && (o->packed ? gzwrite(o->packed, o->line.buf, (unsigned)n) != (int)n
-			    : fwrite(o->line.buf, 1, n, o->plain) != n))
-		die(EXIT_FAILED, "cannot write %s: %s", o->path, strerror(errno));
-	strbuf_clear(&o->line);
+	if (o->packed ? gzwrite(o->packed, bytes, (unsigned)n) != (int)n
+		      : fwrite(bytes, 1, n, o->plain) != n)
+		return errno ? -errno : -EIO;
+	return 0;
 }
 
 static void close_output(struct output *o)
 {
-	int err;
-
-	flush_lines(o);
-	err = o->packed ? gzclose(o->packed) != Z_OK : fclose(o->plain);
-	if (err)
+	if (o->packed ? gzclose(o->packed) != Z_OK : fclose(o->plain) != 0)
 		die(EXIT_FAILED, "cannot write %s: %s", o->path, strerror(errno));
-	strbuf_release(&o->line);
-}
-
-static void write_header(struct output *o)
-{
-	struct trace_header h = {.wall_ns = o->wall_ns,
-				 .host = "app-node-07",
-				 .source = "simulated",
-				 .writer = "mktrace " CONNLEAK_VERSION,
-				 .interval_ns = NS_PER_S,
-				 .ports = {5432, 6432},
-				 .n_ports = 2};
-
-	if (trace_write_header(&o->line, &h))
-		die(EXIT_FAILED, "out of memory");
-}
-
-static int write_tick(void *arg, const struct snapshot *s)
-{
-	struct output *o = arg;
-	int err = trace_write_snapshot(&o->line, s, o->zero_ns, o->wall_ns, &o->last_ns);
-
-	flush_lines(o);
-	return err;
 }
 
 /* --- the truth --- */
@@ -212,30 +178,22 @@ static void write_truth(const char *trace_path, const struct gen_truth *t)
 
 static void run(const struct job *job)
 {
+	static struct gen_truth truth;
 	struct output out;
-	struct gen_batch batch;
-	struct world_opts opts = {.seed = job->seed, .has_sites = job->has_sites};
-	struct world *w;
+	struct trace_out to = {.family = job->family,
+			       .seed = job->seed,
+			       .hours = job->hours,
+			       .has_sites = job->has_sites,
+			       .write = write_output,
+			       .arg = &out};
+	int err;
 
 	open_output(&out, job->path);
-	gen_batch_init(&batch, write_tick, &out);
-	opts.event = gen_batch_event;
-	opts.arg = &batch;
-	w = world_new(&opts);
-	family_start(job->family, w, job->hours);
-	out.zero_ns = world_watch_ns(w);
-	out.wall_ns = world_wall_ns(w) + out.zero_ns;
-	batch.wall_offset_ns = world_wall_ns(w);
-	write_header(&out);
-	world_run(w, world_duration(w));
-	if (batch.err)
-		die(EXIT_FAILED, "%s: %s", job->path, strerror(-batch.err));
-	if (trace_write_end(&out.line, world_now_ns(w), out.zero_ns, out.last_ns))
-		die(EXIT_FAILED, "out of memory");
+	err = trace_out_run(&to, &truth);
+	if (err)
+		die(EXIT_FAILED, "cannot write %s: %s", job->path, strerror(-err));
 	close_output(&out);
-	write_truth(job->path, world_truth(w));
-	world_free(w);
-	gen_batch_release(&batch);
+	write_truth(job->path, &truth);
 }
 
 static void list(void)

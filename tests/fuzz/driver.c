@@ -54,7 +54,7 @@ static int run_folder(const char *folder)
 {
 	struct dirent **names;
 	int n = scandir(folder, &names, NULL, alphasort), done = 0;
-	char path[4096];
+	char path[1024 + 258];
 
 	if (n < 0) {
 		fprintf(stderr, "%s: %s\n", folder, strerror(errno));
@@ -73,7 +73,7 @@ static int run_folder(const char *folder)
 int main(int argc, char **argv)
 {
 	const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
-	char folder[4096];
+	char folder[1024];
 	int n = argc - 1;
 
 	for (int i = 1; i < argc; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_app_frame.c - the application's frame is found below drivers, pools and runtimes
- * objects: core/app_frame.o
+ * objects: core/site_info.o core/app_frame.o
  */
 #include "t.h"
 
@@ -176,9 +176,29 @@ static void it_is_written_in_one_line(void **state)
 	assert_non_null(strstr(buf, "x:4294967295"));
 }
 
+static void the_way_through_the_driver_is_no_part_of_the_place(void **state)
+{
+	struct site_frame pooled[] = {{"database/sql.(*DB).conn", NULL, "/app/orders", 0, 0},
+				      {"main.placeOrder", NULL, "/app/orders", 0, 0}};
+	struct site_frame direct[] = {{"database/sql.(*DB).Conn", NULL, "/app/orders", 0, 0},
+				      {"database/sql.(*DB).grabConn", NULL, "/app/orders", 0, 0},
+				      {"main.placeOrder", NULL, "/app/orders", 0, 0}};
+	const struct site_info a = {.frames = pooled, .n_frames = 2};
+	const struct site_info b = {.frames = direct, .n_frames = 3};
+	const struct site_info driver = {.frames = direct, .n_frames = 2};
+
+	(void)state;
+	assert_true(site_info_key(&a, 1) == site_info_key(&b, 2));
+	/* without a frame of the application the driver's are all there is */
+	assert_true(site_info_key(&driver, 1) != site_info_key(&b, 1));
+	pooled[1].function = "main.refund";
+	assert_true(site_info_key(&a, 1) != site_info_key(&b, 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_way_through_the_driver_is_no_part_of_the_place),
 		cmocka_unit_test(the_innermost_frame_that_is_the_applications),
 		cmocka_unit_test(a_pools_stack_gives_way_to_the_first_use),
 		cmocka_unit_test(it_is_written_in_one_line),

@@ -5,6 +5,7 @@
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o core/endpoint.o
  * objects: core/holder_info.o core/site_info.o core/text.o
  * objects: core/sitetab.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_budget.c - levels with hysteresis, rate of change, forecast
- * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
+ * objects: core/detector.o core/cohort.o core/track.o core/passed.o core/ghost.o core/rungs.o
+ * objects: core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o core/text.o

@@ -2,7 +2,8 @@
 /*
  * test_canary.c - verdicts: no data never passes, a short window says how long it should be
  * objects: core/canary.o core/canary_verdict.o core/power.o core/baseline.o core/text.o
- * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
+ * objects: core/detector.o core/cohort.o core/track.o core/passed.o core/ghost.o core/rungs.o
+ * objects: core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o
@@ -350,6 +351,26 @@ static void the_newest_of_each_process_counts_as_well(void **state)
 	}
 }
 
+/* A leak is in one service's code: of five services with one each it is one that may have leaked. */
+static void of_many_services_the_one_that_has_most_counts(void **state)
+{
+	static const char *const groups[] = {"a", "b", "c", "d", "d"};
+	struct verdict v;
+	struct stream s;
+
+	(void)state;
+	begin(&s, 900, 0.5);
+	for (uint64_t i = 0; i < T_COUNT(groups); i++)
+		holder(&s, 0.5, 11 + i, groups[i]);
+	requests(&s, 1, 800, 1);
+	for (uint64_t i = 0; i < T_COUNT(groups); i++)
+		open_by(&s, 800 + 0.1 * (double)i, 1 + i, 11 + i, 1);
+	requests(&s, 801, 900, 1);
+	v = end(&s, CANARY_END_TIME);
+	assert_int_equal(v.holders, 6);
+	assert_int_equal(v.unseen, 2);
+}
+
 /* Six lost a minute, and a new process each minute: never enough for a rule of one process. */
 static void what_a_process_left_behind_counts_after_its_end(void **state)
 {
@@ -513,6 +534,7 @@ int main(void)
 		cmocka_unit_test(the_window_that_is_needed_is_the_one_that_passes),
 		cmocka_unit_test(adopted_ones_that_lie_idle_do_not_lengthen_the_watch),
 		cmocka_unit_test(the_newest_of_each_process_counts_as_well),
+		cmocka_unit_test(of_many_services_the_one_that_has_most_counts),
 		cmocka_unit_test(both_figures_are_told_at_any_confidence),
 		cmocka_unit_test(only_the_target_counts),
 		cmocka_unit_test(the_leak_of_a_neighbour_is_not_the_targets),

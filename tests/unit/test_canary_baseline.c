@@ -2,7 +2,8 @@
 /*
  * test_canary_baseline.c - a canary beside a control: what is compared, and what that may change
  * objects: core/canary.o core/canary_verdict.o core/power.o core/baseline.o core/text.o
- * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
+ * objects: core/detector.o core/cohort.o core/track.o core/passed.o core/ghost.o core/rungs.o
+ * objects: core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o

@@ -2,7 +2,8 @@
 /*
  * test_detector_held.c - who holds a leaked connection, where it ends, and what is left of it when
  * the server has gone: moved, unheld, behind a pooler, descriptor only
- * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
+ * objects: core/detector.o core/cohort.o core/track.o core/passed.o core/ghost.o core/rungs.o
+ * objects: core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o core/text.o
@@ -373,15 +374,15 @@ static void a_leak_is_found_across_a_restart(void **state)
 		fin(&s, 605 + i * 0.001, p.idle[i]);
 		p.is_dead[i] = true;
 	}
-	for (double t = 610; t < 1000; t += 2) {
+	for (double t = 610; t < 1300; t += 2) {
 		request(&s, &p, t, draw(&p, POOL));
 		if ((int)t % 20 == 0) {
 			opens(&s, t + 1, 5000 + (uint64_t)t);
 			query(&s, t + 1.1, 5000 + (uint64_t)t, 150);
 		}
 	}
-	/* 988 s, as without the restart */
-	assert_true(s.fired_s > 610 && s.fired_s < 1000);
+	/* What was found dead had been away for long, so the others may be, too. */
+	assert_true(s.fired_s > 610 && s.fired_s < 1250);
 	stream_release(&s);
 }
 

@@ -3,7 +3,8 @@
  * test_detector_random.c - any stream of events, full tables and slots used again included: nothing
  * breaks, and neither ids nor the hour matter
  * objects: core/canary.o core/canary_verdict.o core/power.o core/baseline.o core/text.o
- * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
+ * objects: core/detector.o core/cohort.o core/track.o core/passed.o core/ghost.o core/rungs.o
+ * objects: core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o core/text.o
@@ -45,7 +46,7 @@ static void read_all(struct stream *s, int64_t now_ns)
 		struct usage_view v;
 
 		detector_usage(s->d, s->pt, i, &v);
-		assert_true(v.k <= v.abandoned);
+		assert_true(v.k <= v.abandoned + v.reaped);
 		/* a rate is told where something is suspected, and then with its interval */
 		assert_true(isnan(v.rate_per_min) ||
 			    (v.abandoned >= 2 && v.rate_low <= v.rate_per_min &&

@@ -4,6 +4,7 @@
  * objects: core/engine.o core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o core/event.o
  * objects: core/sitetab.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

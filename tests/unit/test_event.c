@@ -2,6 +2,7 @@
 /*
  * test_event.c
  * objects: core/event.o core/holder_info.o core/site_info.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

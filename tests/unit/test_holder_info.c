@@ -2,6 +2,7 @@
 /*
  * test_holder_info.c
  * objects: core/holder_info.o core/site_info.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * objects: core/identity.o core/podname.o core/holder_info.o core/site_info.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

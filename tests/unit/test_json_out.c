@@ -5,8 +5,7 @@
  * objects: core/json_out.o core/json_part.o core/json_views.o core/words.o core/doctor.o
  * objects: core/text.o core/strbuf.o core/finding.o core/endpoint.o core/holder_info.o core/site_info.o
  * objects: core/proctab.o core/proctab_store.o core/slots.o core/idmap.o core/event.o
- * objects: core/sitetab.o core/app_frame.o
- * objects: core/baseline.o core/stats.o
+ * objects: core/sitetab.o core/app_frame.o core/baseline.o core/stats.o
  */
 #include "t.h"
 
@@ -173,25 +172,15 @@ static void call_sites_have_their_frames_and_roles(void **state)
 	char *line;
 
 	(void)state;
-	f.sites[0] = (struct finding_site){.site = 0xabc,
-					   .info = sample_site(frames),
-					   .opened = 41,
-					   .open = 41,
-					   .idle = 39,
-					   .leaked = 37};
-	f.sites[1] = (struct finding_site){.site = 0xdef,
-					   .role = SITE_FIRST_USED_BY,
-					   .info = {.frames = &unknown, .n_frames = 1},
-					   .open = 40,
-					   .idle = 39};
+	f.sites[0] = (struct finding_site){
+		.site = 0xabc, .info = sample_site(frames), .opened = 41, .open = 41, .idle = 39};
+	f.sites[1] = (struct finding_site){.site = 0xdef, .role = SITE_FIRST_USED_BY, .open = 40};
+	f.sites[1].info = (struct site_info){.frames = &unknown, .n_frames = 1};
 	f.n_sites = f.sites_total = 2;
 	f.conns[0].site = 0xabc;
-	f.conns[1].first_used = 0xdef;
+	f.conns[0].first_used = 0xdef;
 	line = json_finding(&ctx, &f);
 	assert_line("finding", line);
-	assert_non_null(strstr(
-		line, "\"summary\":\"order-service (pid 4711) leaks 7.6 connections/min from "
-		      "main.placeOrder order.go:22: 42 opened, 0 closed in 300 s\""));
 	assert_non_null(strstr(
 		line,
 		"\"call_sites\":[{\"id\":\"0000000000000abc\",\"role\":\"opened_by\","
@@ -202,11 +191,11 @@ static void call_sites_have_their_frames_and_roles(void **state)
 		"{\"function\":\"main.placeOrder\",\"file\":\"/src/order.go\",\"line\":22,"
 		"\"module\":\"/app/order-service\",\"address\":\"0x6a41c2\"}]},"
 		"{\"id\":\"0000000000000def\",\"role\":\"first_used_by\",\"opened\":null,"
-		"\"closed\":null,\"open\":40,\"idle\":39,\"thread\":null,\"frames\":["
+		"\"closed\":null,\"open\":40,\"idle\":0,\"thread\":null,\"frames\":["
 		"{\"function\":null,\"file\":null,\"line\":null,\"module\":null,"
 		"\"address\":null}]}],\"call_sites_total\":2,"));
-	assert_non_null(strstr(line, "\"opened_by\":\"0000000000000abc\",\"first_used_by\":null,"));
-	assert_non_null(strstr(line, "\"opened_by\":null,\"first_used_by\":\"0000000000000def\","));
+	assert_non_null(strstr(line, "\"opened_by\":\"0000000000000abc\","
+				     "\"first_used_by\":\"0000000000000def\","));
 	free(line);
 }
 
@@ -344,10 +333,19 @@ static void a_line_of_ls_says_who_holds_it_and_where_it_ends(void **state)
 	proctab_free(pt);
 }
 
+/* Another one, of which nothing is measured. */
+static void open_second(struct proctab *pt, uint64_t site)
+{
+	struct event open = {.kind = EV_OPEN, .conn = 2, .holder = 1, .site = site};
+
+	open.open.peer = sample_endpoint(10, 0, 4, 12, 5432);
+	open.open.local = sample_endpoint(10, 0, 1, 7, 53413);
+	apply(pt, open);
+}
+
 static void a_line_of_ls_has_its_call_sites_whole(void **state)
 {
 	struct proctab *pt = one_connection();
-	struct event open = {.kind = EV_OPEN, .conn = 2, .holder = 1, .site = 1};
 	struct site_frame frames[2], user_frames[1];
 	struct site_info opened = sample_site(frames), used = sample_user_site(user_frames);
 	char *line, id[17];
@@ -355,9 +353,7 @@ static void a_line_of_ls_has_its_call_sites_whole(void **state)
 	(void)state;
 	apply(pt, (struct event){.kind = EV_SITE, .site = 1, .site_info = &opened});
 	apply(pt, (struct event){.kind = EV_SITE, .site = 2, .site_info = &used});
-	open.open.peer = sample_endpoint(10, 0, 4, 12, 5432);
-	open.open.local = sample_endpoint(10, 0, 1, 7, 53413);
-	apply(pt, open);
+	open_second(pt, 1);
 	apply(pt, (struct event){.kind = EV_USE, .conn = 2, .site = 2});
 	line = json_connection(&ctx, 300 * NS_PER_S, pt, 1);
 	assert_line("connection", line);
@@ -366,7 +362,6 @@ static void a_line_of_ls_has_its_call_sites_whole(void **state)
 	assert_non_null(strstr(line, "\"role\":\"opened_by\",\"opened\":null,\"closed\":null,"
 				     "\"open\":null,\"idle\":null,\"thread\":\"order-service\","
 				     "\"frames\":[{\"function\":\"net.(*Dialer).DialContext\","));
-	assert_non_null(strstr(line, "\"role\":\"first_used_by\",\"opened\":null,"));
 	assert_non_null(strstr(line, "\"thread\":null,\"frames\":[{\"function\":\"Invoice.load\","
 				     "\"file\":\"Invoice.java\",\"line\":88,\"module\":null,"
 				     "\"address\":null}]},\"held_by\""));
@@ -377,13 +372,10 @@ static void a_line_of_ls_has_its_call_sites_whole(void **state)
 static void what_was_not_measured_of_a_connection_is_null(void **state)
 {
 	struct proctab *pt = one_connection();
-	struct event open = {.kind = EV_OPEN, .conn = 2, .holder = 1};
 	char *line;
 
 	(void)state;
-	open.open.peer = sample_endpoint(10, 0, 4, 12, 5432);
-	open.open.local = sample_endpoint(10, 0, 1, 7, 53413);
-	apply(pt, open);
+	open_second(pt, 0);
 	apply(pt, (struct event){.t_ns = 1, .kind = EV_FIN, .conn = 2, .fin = FIN_SHUTDOWN});
 	line = json_connection(&ctx, 300 * NS_PER_S, pt, 1);
 	assert_line("connection", line);
@@ -442,6 +434,35 @@ static void a_verdict_carries_its_power(void **state)
 	assert_line("verdict", line);
 	assert_non_null(strstr(line, "\"needed_window_s\":null,"));
 	assert_non_null(strstr(line, "\"command\":{\"pid\":99,\"status\":3,\"signal\":null}}"));
+	free(line);
+}
+
+static void a_verdict_carries_its_comparison(void **state)
+{
+	struct verdict v = sample_verdict(VERDICT_PASS);
+	char *line;
+
+	(void)state;
+	v.control = "unit=orders";
+	v.baseline = (struct comparison){.result = COMPARISON_WORSE,
+					 .abandoned = 10,
+					 .exposure = 1204,
+					 .control_exposure = 1180,
+					 .p = 0.0009766};
+	line = json_verdict(&ctx, &v, NULL);
+	assert_line("verdict", line);
+	assert_non_null(strstr(line, "\"baseline\":{\"target\":\"unit=orders\","
+				     "\"result\":\"worse\",\"abandoned\":10,\"exposure\":1204,"
+				     "\"control_abandoned\":0,\"control_exposure\":1180,"
+				     "\"p\":0.000977},\"lost_events\":0"));
+	free(line);
+	v.baseline = (struct comparison){
+		.result = COMPARISON_UNKNOWN, .is_in_minutes = true, .exposure = 14.98, .p = NAN};
+	line = json_verdict(&ctx, &v, NULL);
+	assert_line("verdict", line);
+	assert_non_null(strstr(line,
+			       "\"result\":\"unknown\",\"abandoned\":0,\"exposure\":14.98,"
+			       "\"control_abandoned\":0,\"control_exposure\":0.0,\"p\":null}"));
 	free(line);
 }
 
@@ -568,6 +589,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_was_not_measured_of_a_connection_is_null),
 		cmocka_unit_test(a_finding_behind_a_pooler_says_so),
 		cmocka_unit_test(a_verdict_carries_its_power),
+		cmocka_unit_test(a_verdict_carries_its_comparison),
 		cmocka_unit_test(a_snapshot_holds_peers_and_rows),
 		cmocka_unit_test(doctors_report_lists_its_checks),
 	};

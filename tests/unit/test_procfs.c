@@ -4,6 +4,7 @@
  * objects: collect/procfs.o collect/podlog.o collect/exefile.o
  * objects: core/cgroup.o core/procparse.o core/podname.o core/identity.o core/buildid.o
  * objects: core/holder_info.o core/site_info.o core/text.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

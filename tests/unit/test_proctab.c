@@ -4,6 +4,7 @@
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o
  * objects: core/sitetab.o
+ * objects: core/app_frame.o
  */
 #include "table_fix.h"
 
@@ -525,6 +526,10 @@ static void a_full_table_of_sites_keeps_those_in_use(void **state)
 	assert_true(proctab_opened_by(f.pt, proctab_conn(f.pt, f.ch.conn)) != 0);
 	assert_int_equal(usage(&f, H1)->counts.open, 3);
 	assert_int_equal(proctab_lost(f.pt), 0);
+	closes(&f, 1, 1, CLOSE_APP);
+	tell_site(&f, 4, "d");
+	assert_int_equal(f.err, 0);
+	assert_null(proctab_site(f.pt, a));
 	proctab_free(f.pt);
 }
 

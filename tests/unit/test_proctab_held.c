@@ -4,6 +4,7 @@
  * objects: core/proctab.o core/proctab_store.o core/idmap.o core/slots.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o
  * objects: core/sitetab.o
+ * objects: core/app_frame.o
  */
 #include "table_fix.h"
 

@@ -7,6 +7,7 @@
  * objects: core/trace_text.o core/jsonscan.o core/slots.o core/idmap.o core/identity.o
  * objects: core/trace_scan.o core/endpoint.o
  * objects: core/event.o core/holder_info.o core/site_info.o core/text.o core/strbuf.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

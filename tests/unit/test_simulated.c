@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_simulated.c - every family of tools/gen/, a little of each: what is healthy never alarms, what
- *	leaks is found
+ * test_simulated.c - every family of tools/gen/, a little of each: what is healthy never alarms,
+ *	what leaks is found
  *
  * No alarm at any tick of a trial is no alarm on any prefix of its events. `make bench-detector`
  * does the same for hours and many seeds, against the baselines; a failure here names the command
@@ -13,104 +13,122 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../tools/gen/leaky.h"
 #include "../../tools/gen/trial.h"
 
 #define HEALTHY_HOURS 1.5
-#define SEED	      20250208
+#define SEEDS	      4
+#define COLD_S	      300
+#define FIRST_SEED    20250208
 
 /* Families that this detector gets wrong. Nothing is asserted of them; why is said. */
 static const struct {
 	const char *family, *why;
 } expected_to_fail[] = {
-	{NULL, NULL},
+	{"mixed-leaky", "several kinds of code in one call site: the longest pause of any of them "
+			"hides a leak of another until it has lasted longer"},
 };
 
 static bool is_expected_to_fail(const char *family)
 {
 	for (size_t i = 0; i < T_COUNT(expected_to_fail); i++)
-		if (expected_to_fail[i].family && !strcmp(expected_to_fail[i].family, family))
+		if (!strcmp(expected_to_fail[i].family, family))
 			return true;
 	return false;
 }
 
-static void run(const struct family *f, double hours, struct trial *ret)
+static bool has_places(const struct family *f)
 {
-	struct trial_opts o = {.family = f,
-			       .seed = SEED,
-			       .hours = hours,
-			       .is_alone = true,
-			       .is_brief = true};
+	return strstr(f->name, "site") && !strstr(f->name, "no-stacks");
+}
 
-	/* Without stacks, as this version watches, but where places of the code are the matter. */
-	o.has_sites = strstr(f->name, "site") != NULL;
+/* Without stacks, as where none can be taken, but where places of the code are the matter. */
+static void run(const struct family *f, int seed, struct trial *ret)
+{
+	const struct trial_opts o = {.family = f,
+				     .seed = (uint64_t)seed,
+				     .hours = f->is_leaky ? 0 : HEALTHY_HOURS,
+				     .has_sites = has_places(f),
+				     .is_alone = true,
+				     .is_brief = true};
+
 	assert_int_equal(trial_run(&o, ret), 0);
-	if (ret->n_broken || ret->bad_events)
-		fail_msg("%s, seed %d: the scenario is wrong: %llu lost ones used again, %llu bad "
-			 "events",
-			 f->name, SEED, (unsigned long long)ret->n_broken,
-			 (unsigned long long)ret->bad_events);
 }
 
-static void fail_trial(const struct family *f, const struct trial *t, const char *what)
+/*
+ * A process that was never seen before is not called a leak within COLD_S: pools fill for as long.
+ * Where the server runs out in that time, its level or rate of change must have spoken; where a
+ * pool's own bound is reached, nothing can.
+ */
+static bool is_too_fast(const struct family *f, const struct trial *t)
 {
-	fail_msg("%s: bench_detector --family %s --seed %d --runs 1 --sites %s -v: %s (%s)", what,
-		 f->name, SEED, t->has_sites ? "on" : "off", t->reason, t->params);
+	if (t->end_s - t->begin_s > COLD_S)
+		return false;
+	return !isnan(t->warned_s) || !strcmp(f->name, "pool-bounded");
 }
 
-static void healthy_family(const struct family *f)
+/* Empty if it went as it should. */
+static const char *verdict(const struct family *f, const struct trial *t)
+{
+	const struct trial_score *s = &t->score[TRIAL_CONNLEAK];
+
+	if (t->n_broken || t->bad_events || t->process_hours <= 0)
+		return "the scenario is wrong";
+	if (s->false_alarms)
+		return "false alarm";
+	if (f->is_leaky && !s->is_found && !is_too_fast(f, t))
+		return t->n_leaked < 5 ? "too little leaked for a test" : "missed";
+	return "";
+}
+
+static uint32_t count_failures(const struct family *f)
 {
 	struct trial *t = calloc(1, sizeof(*t));
+	uint32_t n = 0;
 
 	assert_non_null(t);
-	run(f, HEALTHY_HOURS, t);
-	assert_true(t->process_hours > 0);
-	if (t->score[TRIAL_CONNLEAK].false_alarms)
-		fail_trial(f, t, "false alarm");
+	for (int seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
+		const char *wrong;
+
+		run(f, seed, t);
+		wrong = verdict(f, t);
+		if (!*wrong)
+			continue;
+		n++;
+		print_error("%s: bench_detector --family %s --seed %d --runs 1 --sites %s --alone: "
+			    "%s (%s)\n",
+			    wrong, f->name, seed, t->has_sites ? "on" : "off", t->reason,
+			    t->params);
+	}
 	free(t);
+	return n;
 }
 
-static void leaky_family(const struct family *f)
+static void check(bool is_leaky)
 {
-	struct trial *t = calloc(1, sizeof(*t));
+	uint32_t n = 0, failures = 0;
+	const struct family *f;
 
-	assert_non_null(t);
-	run(f, 0, t);
-	if (t->score[TRIAL_CONNLEAK].false_alarms)
-		fail_trial(f, t, "false alarm");
-	if (!t->score[TRIAL_CONNLEAK].is_found)
-		fail_trial(f, t, "missed");
-	assert_true(t->n_leaked >= 3);
-	free(t);
+	for (uint32_t i = 0; (f = family_at(i)); i++) {
+		if (f->is_leaky != is_leaky || f->is_known_hard || is_expected_to_fail(f->name))
+			continue;
+		failures += count_failures(f);
+		n++;
+	}
+	assert_int_equal(failures, 0);
+	assert_true(n >= 14);
 }
 
 static void healthy_families_never_alarm(void **state)
 {
-	const struct family *f;
-	uint32_t n = 0;
-
 	(void)state;
-	for (uint32_t i = 0; (f = family_at(i)); i++) {
-		if (f->is_leaky || f->is_known_hard || is_expected_to_fail(f->name))
-			continue;
-		healthy_family(f);
-		n++;
-	}
-	assert_true(n >= 14);
+	check(false);
 }
 
 static void leaky_families_are_found_before_the_last_slot_is_gone(void **state)
 {
-	const struct family *f;
-	uint32_t n = 0;
-
 	(void)state;
-	for (uint32_t i = 0; (f = family_at(i)); i++) {
-		if (!f->is_leaky || f->is_known_hard || is_expected_to_fail(f->name))
-			continue;
-		leaky_family(f);
-		n++;
-	}
-	assert_true(n >= 14);
+	check(true);
 }
 
 /* The same options, the same trial: what a seed names can be looked at again. */
@@ -131,13 +149,62 @@ static void trials_repeat(void **state)
 	free(a);
 }
 
+static void park(struct world *w, void *arg)
+{
+	struct gen_proc *p = arg;
+	struct gen_conn *c = gen_open(p, p->pid, gen_site(p, "park"), world_server(w));
+
+	if (c)
+		gen_query(c, 0.001, 60, 200);
+	gen_proc_in(p, 10, park, p);
+}
+
+static void park_on_purpose(struct world *w, void *arg)
+{
+	struct gen_proc *p = gen_proc_new(w, &(struct gen_proc_conf){.service = "parker"});
+
+	(void)arg;
+	gen_proc_in(p, 1, park, p);
+}
+
+/* Nobody can tell it from a leak; the truth can: alarms that are false are counted as such. */
+static void what_only_looks_like_a_leak_is_a_false_alarm(void **state)
+{
+	const struct trial_opts o = {.setup = park_on_purpose, .seed = 1, .hours = 0.25};
+	struct trial *t = calloc(1, sizeof(*t));
+
+	(void)state;
+	assert_non_null(t);
+	assert_int_equal(trial_run(&o, t), 0);
+	assert_int_equal(t->score[TRIAL_CONNLEAK].false_alarms, 1);
+	assert_false(t->score[TRIAL_CONNLEAK].is_found);
+	assert_true(t->score[1 + BASELINE_IDLE_60S].false_alarms > 0);
+	assert_int_equal(t->n_leaked, 0);
+	free(t);
+}
+
+static void canary_names_a_leak_of_each_request(void **state)
+{
+	struct leaky_at at = {.leaks_per_min = 10};
+	const struct trial_opts o = {
+		.setup = leaky_at_rate, .arg = &at, .seed = 1, .canary_s = 900};
+	struct trial *t = calloc(1, sizeof(*t));
+
+	(void)state;
+	assert_non_null(t);
+	assert_int_equal(trial_run(&o, t), 0);
+	assert_true(t->has_verdict);
+	assert_int_equal(t->verdict, VERDICT_LEAK);
+	assert_true(t->verdict_s > 60 && t->verdict_s < 200);
+	free(t);
+}
+
 /* What names a family in a table must find it. */
 static void exceptions_are_families(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < T_COUNT(expected_to_fail); i++)
-		if (expected_to_fail[i].family)
-			assert_non_null(family_find(expected_to_fail[i].family));
+		assert_true(family_find(expected_to_fail[i].family) && *expected_to_fail[i].why);
 }
 
 int main(void)
@@ -146,6 +213,8 @@ int main(void)
 		cmocka_unit_test(healthy_families_never_alarm),
 		cmocka_unit_test(leaky_families_are_found_before_the_last_slot_is_gone),
 		cmocka_unit_test(trials_repeat),
+		cmocka_unit_test(what_only_looks_like_a_leak_is_a_false_alarm),
+		cmocka_unit_test(canary_names_a_leak_of_each_request),
 		cmocka_unit_test(exceptions_are_families),
 	};
 

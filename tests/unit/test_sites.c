@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_sites.c - call sites from the event to the finding: told apart, inherited, named
- * objects: core/detector.o core/cohort.o core/track.o core/rungs.o core/ladder.o core/judge.o
+ * objects: core/detector.o core/cohort.o core/track.o core/passed.o core/ghost.o core/rungs.o
+ * objects: core/ladder.o core/judge.o
  * objects: core/service.o core/budget.o core/evidence.o core/usage_view.o core/finding.o
  * objects: core/stats.o core/minheap.o core/idmap.o core/slots.o core/proctab.o
  * objects: core/proctab_store.o core/endpoint.o core/holder_info.o core/site_info.o core/text.o
@@ -204,7 +205,42 @@ static void a_leak_at_one_place_of_a_busy_process_is_named(void **state)
 	assert_int_equal(f.n_sites, 0);
 }
 
-/* The same, and nobody told where anything was opened. */
+/*
+ * One that comes back after an hour makes an hour's absence usual. The others lie there still, the
+ * finding is about them, and so is the place that it names.
+ */
+static void a_late_return_does_not_clear_the_place(void **state)
+{
+	struct finding f;
+	struct stream s;
+
+	(void)state;
+	stream_begin(&s, false);
+	tells_stack(&s, 0, 1, "main.request", 1);
+	tells_stack(&s, 0, 2, "main.refund", 2);
+	for (int i = 0; i < 3990; i++) {
+		request(&s, 1 + i, 10000 + (uint64_t)i, 1, 1);
+		/* the place has closed what it opened, until the 300th second */
+		if (i < 300)
+			request(&s, 1.3 + i, 20000 + (uint64_t)i, 1, 2);
+		if (i == 3964)
+			query(&s, 1.5 + i, 1 + 300 / 60, 500);
+		if (i < 300 || i % 60)
+			continue;
+		opens_at(&s, 1.2 + i, 1 + (uint64_t)i / 60, 1, 2);
+		query(&s, 1.25 + i, 1 + (uint64_t)i / 60, 150);
+	}
+	stream_run(&s, 4000);
+	f = finding_of(&s, 0);
+	assert_true(f.leaked >= 50);
+	assert_true(f.sites[0].site == key_of("main.refund"));
+	assert_true(f.sites[0].leaked == f.leaked);
+	assert_true(f.sites[1].opened > f.sites[0].opened);
+	finding_release(&f);
+	stream_release(&s);
+}
+
+/* A leak, and nobody told where anything was opened. */
 static void without_stacks_all_is_as_before(void **state)
 {
 	struct finding_origin origin;
@@ -350,6 +386,7 @@ int main(void)
 		cmocka_unit_test(habits_of_a_place_are_inherited_over_a_new_version),
 		cmocka_unit_test(two_processes_with_other_addresses_are_one_service_site),
 		cmocka_unit_test(a_leak_at_one_place_of_a_busy_process_is_named),
+		cmocka_unit_test(a_late_return_does_not_clear_the_place),
 		cmocka_unit_test(without_stacks_all_is_as_before),
 		cmocka_unit_test(what_is_not_known_blames_nobody_else),
 		cmocka_unit_test(a_pools_leak_is_named_by_its_first_use),

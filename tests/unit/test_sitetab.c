@@ -2,6 +2,7 @@
 /*
  * test_sitetab.c - call sites by id and by key, and what a full table does
  * objects: core/sitetab.o core/site_info.o core/idmap.o core/slots.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

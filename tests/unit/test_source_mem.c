@@ -2,6 +2,7 @@
 /*
  * test_source_mem.c
  * objects: collect/source_mem.o core/event.o core/holder_info.o core/site_info.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

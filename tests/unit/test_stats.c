@@ -42,6 +42,22 @@ static void poisson_bound_is_that_of_the_table(void **state)
 	assert_near(stats_poisson_upper(0, 0.99), log(100), 1e-6);
 }
 
+static void poisson_cdf_is_the_sum_of_its_terms(void **state)
+{
+	(void)state;
+	for (double mean = 0.001; mean < 200; mean *= 1.7) {
+		double term = exp(-mean), sum = 0;
+
+		for (uint64_t j = 0; j < 300; term *= mean / (double)++j) {
+			sum += term;
+			assert_true(fabs(stats_poisson_cdf(j, mean) - sum) < 1e-11);
+		}
+	}
+	assert_true(stats_poisson_cdf(0, 0) == 1);
+	assert_near(stats_poisson_cdf(0, 690) / exp(-690), 1, 1e-9);
+	assert_near(stats_poisson_cdf(1000000, 1000000), 0.5, 1e-3);
+}
+
 static void poisson_bound_rises_in_events_and_confidence(void **state)
 {
 	(void)state;
@@ -98,6 +114,7 @@ int main(void)
 		cmocka_unit_test(rank_p_needs_the_returns_that_the_table_says),
 		cmocka_unit_test(rank_p_falls_in_both_and_is_nothing_without_either),
 		cmocka_unit_test(poisson_bound_is_that_of_the_table),
+		cmocka_unit_test(poisson_cdf_is_the_sum_of_its_terms),
 		cmocka_unit_test(poisson_bound_rises_in_events_and_confidence),
 		cmocka_unit_test(poisson_bound_of_many_events_meets_the_sum),
 		cmocka_unit_test(gamma_median_is_within_one_percent),

@@ -4,6 +4,7 @@
  * objects: core/trace_filter.o core/event.o core/holder_info.o core/site_info.o core/idmap.o
  * objects: core/slots.o core/endpoint.o core/proctab.o core/proctab_store.o
  * objects: core/sitetab.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

@@ -6,6 +6,7 @@
  * objects: core/trace_text.o core/trace_write.o core/jsonscan.o core/text.o core/strbuf.o
  * objects: core/event.o core/holder_info.o core/site_info.o core/endpoint.o core/identity.o
  * objects: core/idmap.o core/slots.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

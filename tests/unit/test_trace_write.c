@@ -3,6 +3,7 @@
  * test_trace_write.c - events become the lines of docs/trace.md, to the byte
  * objects: core/trace_write.o core/trace_fields.o core/trace_text.o core/text.o core/strbuf.o
  * objects: core/event.o core/holder_info.o core/site_info.o core/endpoint.o core/idmap.o
+ * objects: core/app_frame.o
  */
 #include "t.h"
 

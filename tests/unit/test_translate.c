@@ -3,6 +3,7 @@
  * test_translate.c - kernel records and passes, written by hand, to events
  * objects: collect/translate.o collect/translate_held.o collect/translate_count.o core/event.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o core/idmap.o core/slots.o
+ * objects: core/app_frame.o
  */
 #include "kernel_side.h"
 

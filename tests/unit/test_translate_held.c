@@ -3,6 +3,7 @@
  * test_translate_held.c - who holds what, where it ends, what was missed: from walks by hand
  * objects: collect/translate.o collect/translate_held.o collect/translate_count.o core/event.o
  * objects: core/endpoint.o core/holder_info.o core/site_info.o core/idmap.o core/slots.o
+ * objects: core/app_frame.o
  */
 #include "kernel_side.h"
 

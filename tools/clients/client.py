@@ -12,6 +12,14 @@ prefork    4 workers, each with a connection that it replaces after a minute, ea
 ping       psycopg2, a pool of 8; every connection gets a ping each 20 s, lent or not; the leak
            forgets putconn on an error
 scheduler  jobs within one process, a connection for each run; the leak forgets close on an error
+deploy     request: a healthy process for 5 minutes, then another one, which leaks
+restart    request: a new process every 150 s, each of which leaks
+reaped     request, from a server that ends a connection after 40 s of idleness
+grow       psycopg_pool, requests of 2 s, from the given rate to 8 times as many in 10 minutes
+burst      psycopg_pool, 25 requests at once about every 2 minutes besides the others
+stall      psycopg_pool, one request in 25 keeps its connection for 40 to 120 s between two queries
+killed     psycopg_pool, all of whose connections the server ends every 3 minutes
+batch      opens 30 within 4 minutes, gives each its work, and keeps them
 
 A failed request is kept with its traceback, as error reporters do, and so with its connection:
 nothing is closed by losing the last reference. Each leak is told on stdout as
@@ -21,6 +29,7 @@ import os
 import queue
 import random
 import select
+import subprocess
 import sys
 import threading
 import time
@@ -54,11 +63,11 @@ class Requests:
             raise Rejected()
 
 
-def guarded(handle):
+def guarded(handle, *args):
     """What a framework does around a handler: reports what it raises, and goes on."""
     try:
-        handle()
-    except (Rejected, psycopg2.Error) as e:
+        handle(*args)
+    except Exception as e:
         reported.append(e)
         if not isinstance(e, Rejected):
             print(e, file=sys.stderr, flush=True)
@@ -95,29 +104,116 @@ def run_request(requests, per_minute, seconds):
         guarded(handle)
 
 
-def run_pool(requests, per_minute, seconds):
-    from psycopg_pool import ConnectionPool
+def run_reaped(requests, per_minute, seconds):
+    os.environ["PGOPTIONS"] = "-c idle_session_timeout=40s"
+    run_request(requests, per_minute, seconds)
 
-    pool = ConnectionPool("", min_size=4, max_size=100, max_idle=60, max_lifetime=240)
-    todo = queue.Queue()
 
-    def handle():
-        conn = pool.getconn()
-        conn.execute(ORDER, (random.randint(1, 900),))
-        conn.commit()
-        requests.reject()
-        pool.putconn(conn)
+class Pooled:
+    """Requests on 40 threads, from a psycopg_pool of 4 to 100 connections."""
 
-    def work():
+    def __init__(self, requests, threads=40, **options):
+        from psycopg_pool import ConnectionPool
+
+        self.requests = requests
+        self.todo = queue.Queue()
+        self.pool = ConnectionPool("application_name=" + sys.argv[1], min_size=4, max_size=100,
+                                   max_idle=60, max_lifetime=240, **options)
+        for _ in range(threads):
+            threading.Thread(target=self.work, daemon=True).start()
+
+    def work(self):
         while True:
-            todo.get()
-            guarded(handle)
+            guarded(self.handle, *self.todo.get())
 
-    for _ in range(4):
-        threading.Thread(target=work, daemon=True).start()
+    def handle(self, query_s, thinks_s):
+        conn = self.pool.getconn()
+        try:
+            for think_s in thinks_s:
+                conn.execute("select id, item, pg_sleep(%s) from orders where id = %s",
+                             (query_s, random.randint(1, 900)))
+                time.sleep(think_s)
+            conn.commit()
+        except Exception:
+            self.pool.putconn(conn)
+            raise
+        self.requests.reject()
+        self.pool.putconn(conn)
+
+    def serve(self, query_s=0.03, thinks_s=(0,)):
+        self.todo.put((query_s, thinks_s))
+
+
+def run_pool(requests, per_minute, seconds):
+    pooled = Pooled(requests, threads=4)
     for _ in arrivals(per_minute / 1.2, seconds):
         for _ in range(3 if random.random() < 0.1 else 1):
-            todo.put(None)
+            pooled.serve()
+
+
+def run_grow(requests, per_minute, seconds):
+    pooled, start = Pooled(requests), time.monotonic()
+    while (age_s := time.monotonic() - start) < seconds:
+        time.sleep(random.expovariate(per_minute / 60 * (1 + 7 * min(age_s / 600, 1))))
+        pooled.serve(query_s=2)
+
+
+def run_burst(requests, per_minute, seconds):
+    pooled = Pooled(requests)
+    burst_at = time.monotonic() + 60
+    for _ in arrivals(per_minute, seconds):
+        pooled.serve()
+        if time.monotonic() > burst_at:
+            burst_at += random.uniform(60, 180)
+            for _ in range(25):
+                pooled.serve(query_s=1)
+
+
+def run_stall(requests, per_minute, seconds):
+    pooled = Pooled(requests)
+    for _ in arrivals(per_minute, seconds):
+        is_slow = random.random() < 1 / 25
+        pooled.serve(thinks_s=(random.uniform(40, 120) if is_slow else 0, 0))
+
+
+def run_killed(requests, per_minute, seconds):
+    pooled = Pooled(requests)
+    kill_at = time.monotonic() + 180
+    for _ in arrivals(per_minute, seconds):
+        pooled.serve()
+        if time.monotonic() > kill_at:
+            kill_at += 180
+            conn = connect()
+            conn.cursor().execute("""select pg_terminate_backend(pid) from pg_stat_activity
+                                     where application_name = 'killed'""")
+            conn.close()
+
+
+def run_batch(_requests, _per_minute, seconds):
+    conns = []
+    for _ in range(30):
+        conns.append(connect())
+        for _ in range(random.randint(1, 5)):
+            ask(conns[-1])
+        time.sleep(random.uniform(4, 9))
+    time.sleep(seconds)
+
+
+def run_again(behaviour, per_minute, seconds):
+    """A process of its own that handles requests."""
+    subprocess.run([sys.executable, sys.argv[0], "request", behaviour, str(per_minute),
+                    str(seconds)], check=False)
+
+
+def run_deploy(_requests, per_minute, seconds):
+    run_again("healthy", per_minute, 300)
+    run_again(sys.argv[2], per_minute, seconds - 300)
+
+
+def run_restart(_requests, per_minute, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        run_again(sys.argv[2], per_minute, 150)
 
 
 def serve_from(pool, requests, per_minute, seconds):

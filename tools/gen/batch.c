@@ -22,6 +22,20 @@ static int push(struct snapshot *s, const struct event *ev)
 	return snapshot_push(s, ev);
 }
 
+static void step(struct gen_batch *b, int64_t now_ns)
+{
+	b->snapshot.now_ns = now_ns;
+	b->snapshot.wall_offset_ns = b->wall_offset_ns;
+	b->err = b->step(b->arg, &b->snapshot);
+	snapshot_clear(&b->snapshot);
+}
+
+void gen_batch_finish(struct gen_batch *b, int64_t now_ns)
+{
+	if (!b->err && b->snapshot.n_events)
+		step(b, now_ns);
+}
+
 void gen_batch_event(void *batch, const struct event *ev)
 {
 	struct gen_batch *b = batch;
@@ -29,10 +43,6 @@ void gen_batch_event(void *batch, const struct event *ev)
 	if (b->err)
 		return;
 	b->err = push(&b->snapshot, ev);
-	if (b->err || ev->kind != EV_TICK)
-		return;
-	b->snapshot.now_ns = ev->t_ns;
-	b->snapshot.wall_offset_ns = b->wall_offset_ns;
-	b->err = b->step(b->arg, &b->snapshot);
-	snapshot_clear(&b->snapshot);
+	if (!b->err && ev->kind == EV_TICK)
+		step(b, ev->t_ns);
 }

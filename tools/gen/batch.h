@@ -17,6 +17,8 @@ struct gen_batch {
 void gen_batch_init(struct gen_batch *b, int (*step)(void *arg, const struct snapshot *s),
 		    void *arg);
 void gen_batch_release(struct gen_batch *b);
+/* Steps on what came after the last tick, for whoever wants the rest. */
+void gen_batch_finish(struct gen_batch *b, int64_t now_ns);
 /* A world_opts' `event`, with the batch as its `arg`. */
 void gen_batch_event(void *batch, const struct event *ev);
 

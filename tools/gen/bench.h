@@ -18,8 +18,9 @@
 enum bench_sites { SITES_BOTH, SITES_ON, SITES_OFF };
 
 struct bench_opts {
-	double hours; /* healthy hours in all, over the healthy families */
-	int runs;     /* of each leaky family; of the only one, whatever it is */
+	double hours;	   /* healthy hours in all, over the healthy families */
+	double leak_hours; /* a leaky run ends so long after leaking began; 0: its family's hours */
+	int runs;	   /* of each leaky family; of the only one, whatever it is */
 	uint64_t seed;
 	const char *family; /* NULL: all */
 	enum bench_sites sites;

@@ -33,7 +33,7 @@ static void false_alarms(const struct bench *b)
 /* Leaks of one a minute or more, where five were outstanding at some time. */
 static void recall(const struct bench *b)
 {
-	uint32_t n = 0, found = 0;
+	uint32_t n = 0, found = 0, warned = 0, late = 0;
 	char figure[160];
 
 	for (uint32_t i = 0; i < b->n_families; i++) {
@@ -41,15 +41,20 @@ static void recall(const struct bench *b)
 
 		for (uint32_t k = 0; bf->group == GROUP_LEAKY && k < bf->n; k++) {
 			const struct trial *t = &bf->trials[k];
+			bool is_found = t->score[TRIAL_CONNLEAK].is_found;
 
 			if (!(t->rate_per_min >= 1) || t->most_at_once < 5)
 				continue;
 			n++;
-			found += t->score[TRIAL_CONNLEAK].is_found;
+			found += is_found;
+			warned += !is_found && !isnan(t->warned_s);
+			late += !is_found && t->exhausted_s - t->begin_s <= 300;
 		}
 	}
-	snprintf(figure, sizeof(figure), "%u of %u, %.2f %%", found, n,
-		 n ? 100.0 * found / n : (double)NAN);
+	snprintf(figure, sizeof(figure),
+		 "%u of %u, %.2f %%; of the %u missed, %u ran out within 300 s, and `budget` or "
+		 "`rate` spoke in %u",
+		 found, n, n ? 100.0 * found / n : (double)NAN, n - found, late, warned);
 	say(n && found >= GOAL_RECALL * n,
 	    "at least 99 % of leaks of 1 a minute or more found before exhaustion", figure);
 }

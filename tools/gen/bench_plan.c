@@ -150,6 +150,7 @@ static struct job *family_jobs(const struct bench *b, const struct bench_family 
 				 .seed = b->o.seed + i,
 				 /* A day is too long where minutes were asked for. */
 				 .hours = bf->hours > 0 && bf->hours < bf->f->hours ? bf->hours : 0,
+				 .leak_hours = b->o.leak_hours,
 				 .has_sites = has_sites(&b->o, bf->f, bf->group, i),
 				 .is_alone = b->o.is_alone},
 			.result = &bf->trials[i],

@@ -134,12 +134,22 @@ static void print_detector(const struct bench *b, int d, enum bench_group health
 	bench_total_release(&leaky);
 }
 
+static bool has_any(const struct bench *b, enum bench_group g)
+{
+	for (uint32_t i = 0; i < b->n_families; i++)
+		if (b->families[i].group == g)
+			return true;
+	return false;
+}
+
 static void print_group(const struct bench *b, const char *what, enum bench_group healthy,
 			enum bench_group leaky)
 {
 	struct bench_total t;
 	char title[160];
 
+	if (!has_any(b, healthy) && !has_any(b, leaky))
+		return;
 	bench_total(b, healthy, TRIAL_CONNLEAK, &t);
 	snprintf(title, sizeof(title), "%s: %.0f healthy process-hours", what, t.hours);
 	bench_head(b, title,
@@ -159,6 +169,9 @@ void bench_print_detectors(const struct bench *b)
 
 void bench_print_healthy(const struct bench *b)
 {
+	if (!has_any(b, GROUP_HEALTHY) && !has_any(b, GROUP_MIXED_HEALTHY) &&
+	    !has_any(b, GROUP_HARD_HEALTHY))
+		return;
 	bench_head(b, "Healthy families, connleak",
 		   "| family | process-hours | false alarms | runs with one | |");
 	for (uint32_t i = 0; i < b->n_families; i++) {
@@ -180,6 +193,9 @@ void bench_print_healthy(const struct bench *b)
 
 void bench_print_leaky(const struct bench *b)
 {
+	if (!has_any(b, GROUP_LEAKY) && !has_any(b, GROUP_MIXED_LEAKY) &&
+	    !has_any(b, GROUP_HARD_LEAKY))
+		return;
 	bench_head(b, "Leaky families, connleak",
 		   "| family | found | s p50 / p95 | leaked p50 / p95 | false alarms | |");
 	for (uint32_t i = 0; i < b->n_families; i++) {
@@ -210,6 +226,7 @@ static void print_miss(const struct bench_family *bf, const struct trial *t)
 {
 	const struct trial_score *s = &t->score[TRIAL_CONNLEAK];
 	bool is_missed = t->is_leaky && !s->is_found;
+	char warned[BENCH_NUMBER];
 
 	if (s->false_alarms) {
 		printf("false alarm: ");
@@ -220,8 +237,10 @@ static void print_miss(const struct bench_family *bf, const struct trial *t)
 	if (is_missed) {
 		printf("missed: ");
 		print_command(bf, t);
-		printf("%llu lost, %u at once, %.3g/min, ended at %.0f s\n",
-		       (unsigned long long)t->n_leaked, t->most_at_once, t->rate_per_min, t->end_s);
+		printf("%llu lost, %u at once, %.3g/min, ended at %.0f s, `budget` or `rate` after "
+		       "%s s\n",
+		       (unsigned long long)t->n_leaked, t->most_at_once, t->rate_per_min, t->end_s,
+		       bench_number(warned, t->warned_s));
 	}
 	if (t->n_broken || t->bad_events) {
 		printf("BUG of the scenario: ");

@@ -27,13 +27,21 @@ const struct family *family_find(const char *name)
 
 void family_start(const struct family *f, struct world *w, double hours)
 {
+	int replicas = 1;
+
 	world_set_family(w, f->name, f->is_leaky, f->is_known_hard);
 	world_set_duration(w, 3600 * (hours > 0 ? hours : f->hours));
 	if (f->setup) {
 		f->setup(w);
 		return;
 	}
-	/* Replicas of one service, each with its own draws; one where the truth names the one. */
-	for (int n = f->is_leaky ? 1 : param_int(w, "replicas", 1, 3); n > 0; n--)
+	/* Replicas of one service, alike; one process where the truth is about one. */
+	if (!f->is_leaky)
+		replicas = param_int(w, "replicas", 1, 3);
+	world_mark_params(w);
+	for (int i = 0; i < replicas; i++) {
+		if (i)
+			world_begin_replica(w);
 		f->behave(w, gen_proc_new(w, &(struct gen_proc_conf){.service = "app"}));
+	}
 }

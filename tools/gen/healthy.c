@@ -9,12 +9,12 @@ struct load healthy_load(struct world *w, double lo, double hi)
 
 struct work healthy_work(struct world *w)
 {
-	return (struct work){
-		.hold_s = param_log(w, "hold_s", 0.005, 2),
-		.sigma = param_between(w, "sigma", 0.3, 1.2),
-		.max_queries = param_int(w, "queries", 1, 5),
-		.is_tx = param_chance(w, "tx", 0.3),
-	};
+	struct work work = {.hold_s = param_log(w, "hold_s", 0.005, 2)};
+
+	work.sigma = param_between(w, "sigma", 0.3, 1.2);
+	work.max_queries = param_int(w, "queries", 1, 5);
+	work.is_tx = param_chance(w, "tx", 0.3);
+	return work;
 }
 
 struct pool_conf healthy_per_request(struct world *w, struct gen_proc *p)

@@ -99,7 +99,7 @@ static void start_listening(struct world *w, void *arg)
 static void listen_some(struct world *w, struct gen_proc *p, int n, uint32_t tid, uint64_t site)
 {
 	double every_s = param_chance(w, "notified", 0.7) ? param_log(w, "notify_s", 0.5, 3600) : 0;
-	double within_s = param_log(w, "listen_within_s", 0.1, 600);
+	double within_s = param_log(w, "listen_within_s", 0.1, 300);
 
 	for (int i = 0; i < n; i++) {
 		struct listener *l = world_alloc(w, sizeof(*l));
@@ -120,14 +120,15 @@ void healthy_listen(struct world *w, struct gen_proc *p)
 	conf.opener = OPENER_ONE;
 	conf.tid = gen_thread_new(p);
 	gen_traffic(gen_pool_new(p, &conf), &load, &work);
-	listen_some(w, p, param_int(w, "listeners", 1, 4), conf.tid, conf.site);
+	listen_some(w, p, param_int(w, "listeners", 1, 3), conf.tid, conf.site);
 }
 
 /* Nothing but those: one for each channel. */
 void healthy_notified(struct world *w, struct gen_proc *p)
 {
-	listen_some(w, p, param_int_log(w, "listeners", 1, 30), gen_thread_new(p),
-		    gen_site(p, "listen"));
+	int n = param_int_log(w, "listeners", 1, 30);
+
+	listen_some(w, p, n, gen_thread_new(p), gen_site(p, "listen"));
 }
 
 /* --- replication: the server streams for ever, the client says how far it got --- */

@@ -306,6 +306,7 @@ void healthy_pooler(struct world *w)
 	c->work = healthy_work(w);
 	conf.opener = OPENER_ONE;
 	conf.tid = gen_thread_new(c->proc);
+	conf.site = gen_site(c->proc, "launch_new_connection");
 	conf.max = conf.max > 8 ? 8 : conf.max;
 	for (int i = 0; i < c->n; i++)
 		c->pools[i] = gen_pool_new(c->proc, &conf);

@@ -79,12 +79,11 @@ void healthy_long_jobs(struct world *w, struct gen_proc *p)
 {
 	struct pool_conf conf = pool_or_not(w, p);
 	struct load load = healthy_load(w, 0.003, 0.1);
-	struct work work = {.hold_s = param_log(w, "hold_s", 30, 600),
-			    .sigma = 0.7,
-			    .max_queries = param_int(w, "queries", 2, 8),
-			    .busy_frac = -1,
-			    .is_tx = param_chance(w, "tx", 0.3)};
+	struct work work = {
+		.hold_s = param_log(w, "hold_s", 30, 600), .sigma = 0.7, .busy_frac = -1};
 
+	work.max_queries = param_int(w, "queries", 2, 8);
+	work.is_tx = param_chance(w, "tx", 0.3);
 	serve(p, &conf, &load, &work);
 }
 

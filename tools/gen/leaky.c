@@ -88,7 +88,7 @@ static void draw_work(struct world *w, struct work *ret)
 void leaky_per_request(struct world *w, struct leak_conf *ret)
 {
 	*ret = (struct leak_conf){.pool = {.opener = OPENER_REQUEST}};
-	ret->pool.n_threads = param_int_log(w, "many-threads", 1, 8);
+	ret->pool.n_threads = param_int_log(w, "threads", 1, 8);
 	draw_work(w, &ret->work);
 }
 
@@ -98,7 +98,7 @@ void leaky_pool(struct world *w, struct leak_conf *ret)
 	ret->pool.max = param_int_log(w, "pool", 10, 100);
 	ret->pool.order = (enum pool_order)param_int(w, "order", POOL_LIFO, POOL_RANDOM);
 	ret->pool.opener = (enum pool_opener)param_int(w, "opener", OPENER_REQUEST, OPENER_NEW);
-	ret->pool.n_threads = param_int_log(w, "many-threads", 2, 16);
+	ret->pool.n_threads = param_int_log(w, "threads", 2, 16);
 	if (param_chance(w, "reaps", 0.5))
 		ret->pool.idle_s = param_log(w, "pool_idle_s", 60, 1800);
 	if (param_chance(w, "recycles", 0.5))
@@ -265,5 +265,10 @@ const struct family leaky_families[] = {
 	 .is_leaky = true,
 	 .hours = 16,
 	 .setup = leaky_workers},
+	{.name = "behind-a-proxy",
+	 .about = "what a program leaks goes to a sidecar or to PgBouncer on the same node",
+	 .is_leaky = true,
+	 .hours = 16,
+	 .setup = leaky_behind_proxy},
 	{.name = NULL},
 };

@@ -76,5 +76,6 @@ void leaky_six_sites(struct world *w, struct gen_proc *p);
 void leaky_restarts(struct world *w);
 void leaky_restarts_fast(struct world *w);
 void leaky_workers(struct world *w);
+void leaky_behind_proxy(struct world *w);
 
 #endif

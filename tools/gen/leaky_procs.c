@@ -3,6 +3,7 @@
 #include "rng.h"
 
 #include "leaky.h"
+#include "proxy.h"
 
 /* A service whose process is started again and again. */
 struct service {
@@ -81,4 +82,31 @@ void leaky_workers(struct world *w)
 		leaky_start(p, &conf);
 	}
 	world_leak_rate(w, sum);
+}
+
+/* The program leaks what it has to the proxy; a sidecar holds one of its own for each of them. */
+void leaky_behind_proxy(struct world *w)
+{
+	struct gen_server *front, *behind = world_server(w);
+	struct pool_conf pool = {.keep = -1};
+	struct leak_conf conf;
+	struct gen_proc *p;
+
+	if (param_chance(w, "sidecar", 0.5)) {
+		front = gen_sidecar_new(w, behind);
+	} else {
+		pool.max = param_int_log(w, "pool_size", 5, 30);
+		pool.idle_s = param_log(w, "server_idle_timeout", 60, 1800);
+		front = gen_bouncer_new(w, behind, 1, &pool);
+		front->conf.has_budget = true;
+		front->conf.limit = (uint32_t)param_int_log(w, "max_client_conn", 100, 1000);
+	}
+	p = gen_proc_new(w, &(struct gen_proc_conf){.service = "orders"});
+	leaky_per_request(w, &conf);
+	conf.requests = leaky_rate(param_log(w, "requests_per_min", 10, 300));
+	conf.leaks = leaky_rate(param_log(w, "per_min", 0.5, 6));
+	conf.pool.server = front;
+	conf.pool.site = gen_site(p, "handle_request");
+	world_leak_rate(w, conf.leaks.per_s * MINUTE_S);
+	leaky_start(p, &conf);
 }

@@ -30,7 +30,7 @@ static void mix(struct world *w, struct gen_proc *p)
 	int wanted = param_int(w, "parts", 2, 3);
 
 	for (int i = 0; i < wanted && n; i++) {
-		int pick = rng_int(world_rng(w), 0, (int)n - 1);
+		int pick = rng_int(world_param_rng(w), 0, (int)n - 1);
 
 		param_note(w, all[pick]->name, i + 1);
 		all[pick]->behave(w, p);

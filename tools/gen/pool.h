@@ -120,7 +120,7 @@ struct work {
 	int max_queries;  /* 1 to this many, evenly over the time; 0: 3 */
 	double busy_frac; /* how much of the time the server works; 0: 0.8; < 0: next to none */
 	bool is_tx;	  /* BEGIN and COMMIT around it */
-	double retry_s;	  /* > 0: where it gets no connection it tries again so much later, 10 times */
+	double retry_s;	  /* > 0: where it gets no connection it tries again this much later */
 };
 
 /* Requests at random at @load's rate, for ever. Both are copied. */

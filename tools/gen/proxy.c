@@ -9,6 +9,7 @@ struct sidecar {
 	struct gen_proc *proc;
 	struct gen_server *behind;
 	uint32_t tid;
+	uint64_t site;
 };
 
 /* A connection and the one that it goes on as; each is the other's end. */
@@ -33,7 +34,7 @@ static void turn_away(struct world *w, void *arg)
 static void sidecar_opened(struct world *w, struct gen_server *s, struct gen_conn *c)
 {
 	struct sidecar *sc = s->conf.arg;
-	struct gen_conn *up = gen_open(sc->proc, sc->tid, 0, sc->behind);
+	struct gen_conn *up = gen_open(sc->proc, sc->tid, sc->site, sc->behind);
 
 	(void)w;
 	if (!up) {
@@ -78,6 +79,7 @@ struct gen_server *gen_sidecar_new(struct world *w, struct gen_server *behind)
 
 	sc->proc = gen_proc_new(w, &(struct gen_proc_conf){.service = "sql-proxy"});
 	sc->tid = gen_thread_new(sc->proc);
+	sc->site = gen_site(sc->proc, "connect_upstream");
 	sc->behind = behind;
 	return gen_server_new(
 		w, &(struct gen_server_conf){.via = sc->proc, .ops = &sidecar_ops, .arg = sc});
@@ -151,6 +153,7 @@ struct gen_server *gen_bouncer_new(struct world *w, struct gen_server *behind, i
 	each.server = behind;
 	each.opener = OPENER_ONE;
 	each.tid = gen_thread_new(p);
+	each.site = gen_site(p, "launch_new_connection");
 	b->n = n_databases < MAX_DATABASES ? n_databases : MAX_DATABASES;
 	for (int i = 0; i < b->n; i++)
 		b->pools[i] = gen_pool_new(p, &each);

@@ -6,6 +6,7 @@
  * no libm, whose last digits differ between machines: logarithm and power are made here from
  * additions, multiplications and divisions, which IEEE 754 fixes to the bit. For that no multiply
  * and add may be fused, hence the pragmas; include this first where numbers decide what happens.
+ * Draw one number in one statement: the order of arguments and initialisers is the compiler's.
  */
 #ifndef CONNLEAK_GEN_RNG_H
 #define CONNLEAK_GEN_RNG_H

@@ -31,8 +31,12 @@ struct gen_server *world_server(struct world *w)
 
 	if (w->default_server)
 		return w->default_server;
-	conf.limit = (uint32_t)param_int_log(w, "limit", 100, 1000);
-	conf.rtt_s = param_log(w, "rtt_s", 0.0001, 0.01);
+	/* Not of the parameters' numbers: whoever asks first, replicas are to draw alike. */
+	conf.limit = (uint32_t)(w->truth.is_leaky ? rng_log(&w->rng, 100, 1000)
+						  : rng_log(&w->rng, 400, 2000));
+	conf.rtt_s = rng_log(&w->rng, 0.0001, 0.01);
+	param_note(w, "limit", conf.limit);
+	param_note(w, "rtt_s", conf.rtt_s);
 	return gen_server_new(w, &conf);
 }
 
@@ -63,6 +67,8 @@ static void come_up(struct world *w, void *arg)
 
 void gen_server_restart(struct gen_server *s, double down_s)
 {
+	if (s->is_down)
+		return;
 	s->is_down = true;
 	while (s->conns)
 		gen_fin(s->conns, FIN_PEER);

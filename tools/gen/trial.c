@@ -17,8 +17,9 @@
 /* Something that was said: a finding that fired, or a baseline's onset. */
 struct told {
 	int detector;
-	uint64_t holder; /* id; 0: about a server */
-	bool is_service; /* connleak: about all processes of a service */
+	uint64_t holder;    /* id; 0: about a server */
+	bool is_service;    /* connleak: about all processes of a service */
+	bool is_downstream; /* says of itself that it is what another leak does to a proxy */
 	int64_t t_ns;
 	enum rule rule;
 	char id[17], reason[256];
@@ -36,6 +37,7 @@ struct watcher {
 	uint32_t untold[TRIAL_DETECTORS]; /* found no room */
 	uint32_t n_ticks, n_findings;
 	uint32_t most_at_once;
+	int64_t warned_ns; /* INT64_MAX: never */
 	bool is_past[TRIAL_MOMENTS];
 	int64_t moment_ns[TRIAL_MOMENTS];
 	struct trial *t;
@@ -84,18 +86,32 @@ static void take_moment(struct watcher *r, enum trial_moment m, const struct fin
 				       f->exhausted_in_high_s, NAN};
 }
 
+/* Levels and rates of change are not verdicts, but they speak where a leak is too fast for one. */
+static void note_warning(struct watcher *r, const struct finding *f)
+{
+	if ((f->kind == FINDING_BUDGET || f->kind == FINDING_RATE) && f->fired_ns < r->warned_ns &&
+	    world_truth(r->w)->n_leaked)
+		r->warned_ns = f->fired_ns;
+}
+
 static void note_finding(struct watcher *r, const struct finding *f)
 {
 	struct told *told;
 
+	note_warning(r, f);
+	if (!is_leak(f))
+		return;
 	for (uint32_t i = 0; i < r->n_told; i++)
-		if (r->told[i].detector == TRIAL_CONNLEAK && !strcmp(r->told[i].id, f->id))
+		if (r->told[i].detector == TRIAL_CONNLEAK && !strcmp(r->told[i].id, f->id)) {
+			r->told[i].is_downstream |= f->downstream_of[0] != '\0';
 			return;
+		}
 	told = tell(r, TRIAL_CONNLEAK);
 	if (!told)
 		return;
 	told->holder = f->holder_id;
 	told->is_service = f->rule == RULE_SERVICE;
+	told->is_downstream = f->downstream_of[0] != '\0';
 	told->t_ns = f->fired_ns;
 	told->rule = f->rule;
 	snprintf(told->id, sizeof(told->id), "%s", f->id);
@@ -109,9 +125,9 @@ static void note_finding(struct watcher *r, const struct finding *f)
 		world_stop(r->w);
 }
 
-/* The first firing leak of all; @fn may be NULL. Returns whether there is one. */
-static bool each_leak(struct watcher *r, void (*fn)(struct watcher *r, const struct finding *f),
-		      struct finding *ret_first)
+/* Calls @fn, which may be NULL, for each. Returns whether a leak fires, and the first of those. */
+static bool each_finding(struct watcher *r, void (*fn)(struct watcher *r, const struct finding *f),
+			 struct finding *ret_first)
 {
 	bool is_firing = false;
 
@@ -122,7 +138,7 @@ static bool each_leak(struct watcher *r, void (*fn)(struct watcher *r, const str
 			r->err = -ENOMEM;
 			return false;
 		}
-		if (is_leak(&f) && fn)
+		if (fn)
 			fn(r, &f);
 		if (is_leak(&f) && f.status == FINDING_FIRING && !is_firing && ret_first) {
 			is_firing = true;
@@ -139,7 +155,7 @@ static void look_at_findings(struct watcher *r)
 	uint32_t n = detector_n_findings(r->e.detector);
 
 	if (n && (n != r->n_findings || r->n_ticks % LOOK_TICKS == 0))
-		each_leak(r, note_finding, NULL);
+		each_finding(r, note_finding, NULL);
 	r->n_findings = n;
 }
 
@@ -164,7 +180,7 @@ static void look_at_budget(struct watcher *r)
 		if (r->is_past[m] || used_frac(r) < frac[m])
 			continue;
 		r->is_past[m] = true;
-		if (each_leak(r, NULL, &f)) {
+		if (each_finding(r, NULL, &f)) {
 			take_moment(r, m, &f);
 			finding_release(&f);
 		}
@@ -183,6 +199,22 @@ static void tick_canary(struct watcher *r)
 	}
 }
 
+/* Leaking may have begun before anybody looked. */
+static int64_t known_from_ns(const struct gen_truth *truth)
+{
+	return truth->begin_ns > truth->watch_ns ? truth->begin_ns : truth->watch_ns;
+}
+
+static bool is_over(const struct watcher *r, const struct gen_truth *truth)
+{
+	if (!truth->is_leaky || !truth->n_leaked || r->canary)
+		return false;
+	if (truth->limit_ns != T_NEVER)
+		return true;
+	return r->o->leak_hours > 0 &&
+	       (double)(r->e.now_ns - known_from_ns(truth)) / NS_PER_S >= r->o->leak_hours * 3600;
+}
+
 static void after_tick(struct watcher *r)
 {
 	const struct gen_truth *truth;
@@ -199,7 +231,7 @@ static void after_tick(struct watcher *r)
 			r->most_at_once = (uint32_t)truth->n_leaked_open;
 		if (truth->is_leaky && truth->n_leaked && !r->canary)
 			look_at_budget(r);
-		if (truth->is_leaky && truth->limit_ns != T_NEVER && !r->canary)
+		if (is_over(r, truth))
 			world_stop(r->w);
 	}
 	if (r->err)
@@ -241,12 +273,6 @@ static bool does_leak(const struct gen_truth *truth, uint64_t holder)
 			return true;
 	/* The list is full of processes of a service that is started again and again. */
 	return truth->n_holders == GEN_MAX_HOLDERS;
-}
-
-/* Leaking may have begun before anybody looked. */
-static int64_t known_from_ns(const struct gen_truth *truth)
-{
-	return truth->begin_ns > truth->watch_ns ? truth->begin_ns : truth->watch_ns;
 }
 
 static bool is_true(const struct gen_truth *truth, const struct told *told)
@@ -327,13 +353,15 @@ static void judge(struct watcher *r)
 	t->most_at_once = r->most_at_once;
 	t->is_constant = !isnan(truth->nominal_per_min);
 	t->rate_per_min = t->is_constant ? truth->nominal_per_min : truth->rate_per_min;
+	if (r->warned_ns >= truth->begin_ns && r->warned_ns != INT64_MAX)
+		t->warned_s = (double)(r->warned_ns - known_from_ns(truth)) / NS_PER_S;
 	t->n_broken = truth->n_broken;
 	t->bad_events = r->e.bad_events;
 	memcpy(t->params, truth->params, sizeof(t->params));
 	for (uint32_t i = 0; i < r->n_told; i++) {
 		if (is_true(truth, &r->told[i]))
 			take_true(t, truth, &r->told[i]);
-		else
+		else if (!truth->is_leaky || !r->told[i].is_downstream)
 			take_false(t, &r->told[i]);
 	}
 	for (int d = 0; d < TRIAL_DETECTORS; d++)
@@ -362,7 +390,7 @@ static void init_result(struct trial *t, const struct trial_opts *o)
 	memset(t, 0, sizeof(*t));
 	t->seed = o->seed;
 	t->has_sites = o->has_sites;
-	t->verdict_s = NAN;
+	t->verdict_s = t->warned_s = NAN;
 	for (int d = 0; d < TRIAL_DETECTORS; d++)
 		t->score[d] = (struct trial_score){.first_false_s = NAN, .found_s = NAN};
 	for (int m = 0; m < TRIAL_MOMENTS; m++)
@@ -415,7 +443,7 @@ static int start(struct watcher *r)
 
 int trial_run(const struct trial_opts *o, struct trial *ret)
 {
-	struct watcher r = {.o = o, .t = ret};
+	struct watcher r = {.o = o, .t = ret, .warned_ns = INT64_MAX};
 	int err;
 
 	init_result(ret, o);

@@ -40,9 +40,10 @@ struct trial_opts {
 	uint64_t seed;
 	double hours; /* 0: the family's own */
 	bool has_sites;
-	bool is_alone;	 /* connleak only, no baselines */
-	bool is_brief;	 /* it is over when connleak has found the leak */
-	double canary_s; /* > 0: a canary of this window, from the first second of the watch */
+	bool is_alone;	   /* connleak only, no baselines */
+	bool is_brief;	   /* it is over when connleak has found the leak */
+	double leak_hours; /* > 0: it is over so long after leaking began, or the watch if later */
+	double canary_s;   /* > 0: a canary of this window, from the first second of the watch */
 	double canary_detect_per_min; /* 0: 0.5 */
 	double tick_s;		      /* 0: 1 s */
 };
@@ -60,13 +61,14 @@ struct trial {
 	uint64_t seed;
 	bool is_leaky, is_known_hard, has_sites;
 	double process_hours;
-	double end_s;		       /* when the scenario ended */
-	double begin_s;		       /* when leaking began; NAN: it did not */
-	double exhausted_s;	       /* NAN: never */
-	uint64_t n_leaked;	       /* in all */
-	uint32_t most_at_once;	       /* leaked ones open at one time, so far as listed */
-	double rate_per_min;	       /* of the whole leak; NAN */
-	bool is_constant;	       /* leaks at a constant rate */
+	double end_s;	       /* when the scenario ended */
+	double begin_s;	       /* when leaking began; NAN: it did not */
+	double exhausted_s;    /* NAN: never */
+	uint64_t n_leaked;     /* in all */
+	double warned_s;       /* since leaking began, until `budget` or `rate` spoke; NAN */
+	uint32_t most_at_once; /* leaked ones open at one time, so far as listed */
+	double rate_per_min;   /* of the whole leak; NAN */
+	bool is_constant;      /* leaks at a constant rate */
 	uint64_t n_broken, bad_events; /* bugs of a scenario or of the world: must be 0 */
 	struct trial_score score[TRIAL_DETECTORS];
 	enum rule rule; /* connleak's, of what found the leak or of the first false alarm */

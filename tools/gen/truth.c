@@ -13,12 +13,14 @@ void param_note(struct world *w, const char *name, double value)
 	char *params = w->truth.params;
 	size_t n = strlen(params);
 
+	if (w->is_replica)
+		return;
 	snprintf(params + n, sizeof(w->truth.params) - n, "%s%s=%.4g", n ? " " : "", name, value);
 }
 
 double param_log(struct world *w, const char *name, double lo, double hi)
 {
-	double x = rng_log(&w->rng, lo, hi);
+	double x = rng_log(&w->param_rng, lo, hi);
 
 	param_note(w, name, x);
 	return x;
@@ -26,7 +28,7 @@ double param_log(struct world *w, const char *name, double lo, double hi)
 
 double param_between(struct world *w, const char *name, double lo, double hi)
 {
-	double x = rng_between(&w->rng, lo, hi);
+	double x = rng_between(&w->param_rng, lo, hi);
 
 	param_note(w, name, x);
 	return x;
@@ -34,7 +36,7 @@ double param_between(struct world *w, const char *name, double lo, double hi)
 
 int param_int(struct world *w, const char *name, int lo, int hi)
 {
-	int x = rng_int(&w->rng, lo, hi);
+	int x = rng_int(&w->param_rng, lo, hi);
 
 	param_note(w, name, x);
 	return x;
@@ -42,7 +44,7 @@ int param_int(struct world *w, const char *name, int lo, int hi)
 
 int param_int_log(struct world *w, const char *name, int lo, int hi)
 {
-	int x = (int)rng_log(&w->rng, lo, (double)hi + 1);
+	int x = (int)rng_log(&w->param_rng, lo, (double)hi + 1);
 
 	x = x > hi ? hi : x;
 	param_note(w, name, x);
@@ -51,10 +53,26 @@ int param_int_log(struct world *w, const char *name, int lo, int hi)
 
 bool param_chance(struct world *w, const char *name, double p)
 {
-	bool x = rng_chance(&w->rng, p);
+	bool x = rng_chance(&w->param_rng, p);
 
 	param_note(w, name, x);
 	return x;
+}
+
+void world_mark_params(struct world *w)
+{
+	w->first_param_rng = w->param_rng;
+}
+
+void world_begin_replica(struct world *w)
+{
+	w->param_rng = w->first_param_rng;
+	w->is_replica = true;
+}
+
+struct rng *world_param_rng(struct world *w)
+{
+	return &w->param_rng;
 }
 
 /* --- leaks --- */

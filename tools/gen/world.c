@@ -30,6 +30,9 @@ struct world *world_new(const struct world_opts *o)
 
 	w->opts = *o;
 	rng_seed(&w->rng, o->seed);
+	/* What a scenario is like, apart from what happens in it. */
+	rng_seed(&w->param_rng, ~o->seed);
+	w->first_param_rng = w->param_rng;
 	w->tick_ns = o->tick_s > 0 ? gen_ns(o->tick_s) : NS_PER_S;
 	/* The kernel's clock and the program's know nothing of the scenario's. */
 	w->next_tick_ns = gen_ns(rng_uniform(&w->rng) * ((double)w->tick_ns / NS_PER_S));

@@ -110,13 +110,21 @@ void *world_alloc(struct world *w, size_t size);
 void *world_get(struct world *w, size_t size);
 void world_give(struct world *w, void *p, size_t size);
 
-/* --- parameters: drawn from the seed and written into the truth as "name=value " --- */
+/*
+ * --- parameters: drawn from the seed and written into the truth as "name=value " ---
+ * They have random numbers of their own, so that replicas of one service, which run the same code
+ * with the same settings, can be drawn alike: after world_begin_replica() the same draws follow as
+ * after world_mark_params(), and are not written again.
+ */
 
 double param_log(struct world *w, const char *name, double lo, double hi);     /* log-uniform */
 double param_between(struct world *w, const char *name, double lo, double hi); /* uniform */
 int param_int(struct world *w, const char *name, int lo, int hi);	       /* inclusive */
 int param_int_log(struct world *w, const char *name, int lo, int hi);	       /* log-uniform */
 bool param_chance(struct world *w, const char *name, double p);
+void world_mark_params(struct world *w);
+void world_begin_replica(struct world *w);
+struct rng *world_param_rng(struct world *w); /* for what is drawn in another way */
 void param_note(struct world *w, const char *name, double value); /* not drawn, only told */
 
 /* --- servers --- */
@@ -157,7 +165,10 @@ struct gen_server {
 };
 
 struct gen_server *gen_server_new(struct world *w, const struct gen_server_conf *conf);
-/* The first server that was made; makes one with 100 to 1,000 slots and a budget if none was. */
+/*
+ * The first server that was made, or that of world_set_server(). Makes one with a budget if there
+ * is none: of 100 to 1,000 slots for what leaks, of 400 to 2,000 for what is healthy.
+ */
 struct gen_server *world_server(struct world *w);
 /* From now on world_server() is @s. */
 void world_set_server(struct world *w, struct gen_server *s);

@@ -38,8 +38,8 @@ struct chunk {
 
 struct world {
 	struct world_opts opts;
-	struct rng rng;
-	bool is_stopped, is_watching, is_draining;
+	struct rng rng, param_rng, first_param_rng;
+	bool is_stopped, is_watching, is_draining, is_replica;
 	int64_t now_ns, next_tick_ns, tick_ns, watch_ns, duration_ns;
 	int64_t jiffy_phase_ns, wall_ns;
 	struct timer *heap;

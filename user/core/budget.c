@@ -248,6 +248,12 @@ static double clamp_rungs(uint32_t sum_k, size_t m)
 	return s ? (double)s : 1;
 }
 
+/* How many of the @m a rate of what was lost lately rests on. */
+static double recent(size_t m)
+{
+	return floor(fmax(6, (double)m / 3));
+}
+
 void forecast_compute(const struct lost_slots *l, int64_t now_ns, int64_t left,
 		      struct forecast *ret)
 {
@@ -261,7 +267,7 @@ void forecast_compute(const struct lost_slots *l, int64_t now_ns, int64_t left,
 		return;
 	s = clamp_rungs(l->sum_k, m);
 	r = (double)(m - 1) / fmax((double)(end_ns - t_ns[0]) / NS_PER_S, MIN_SPAN_S);
-	h = floor(fmax(6, (double)m / 3));
+	h = recent(m);
 	if ((double)m > h + 1) {
 		int64_t since_ns = t_ns[m - (size_t)h - 1];
 
@@ -278,11 +284,47 @@ void forecast_compute(const struct lost_slots *l, int64_t now_ns, int64_t left,
 	ret->high_s = ret->eta_s * stats_gamma_quantile(b + 1, Z_90) / b;
 }
 
-static int by_time(const void *a, const void *b)
+static void swap(int64_t *a, int64_t *b)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	int64_t x = *a;
 
-	return (x > y) - (x < y);
+	*a = *b;
+	*b = x;
+}
+
+/* Puts at [@k] what would be there in order, nothing larger before it (Hoare 1961). */
+static void select_time(int64_t *v, size_t n, size_t k)
+{
+	size_t lo = 0, hi = n - 1;
+
+	while (lo < hi) {
+		int64_t pivot = v[lo + (hi - lo) / 2];
+		size_t i = lo, j = hi;
+
+		for (;; i++, j--) {
+			while (v[i] < pivot)
+				i++;
+			while (v[j] > pivot)
+				j--;
+			if (i >= j)
+				break;
+			swap(&v[i], &v[j]);
+		}
+		if (k <= j)
+			hi = j;
+		else
+			lo = j + 1;
+	}
+}
+
+/* forecast_compute() reads two of them: with 100,000 at each tick, order of all costs too much. */
+static void order_ends(struct lost_slots *l)
+{
+	size_t h = (size_t)recent(l->m);
+
+	if (l->m > h + 1)
+		select_time(l->t_ns, l->m, l->m - h - 1);
+	select_time(l->t_ns, l->m > h + 1 ? l->m - h : l->m, 0);
 }
 
 static int add_cohort(const struct detector *d, const struct proctab *pt, const struct cohort *co,
@@ -331,7 +373,7 @@ int budget_forecast(struct detector *d, const struct proctab *pt, uint32_t peer,
 	if (err)
 		goto out;
 	if (l.m)
-		qsort(l.t_ns, l.m, sizeof(l.t_ns[0]), by_time);
+		order_ends(&l);
 	if (p && p->limit && peer_used(p) >= 0)
 		left = p->limit - peer_used(p);
 	forecast_compute(&l, now_ns, left, &ps->forecast);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "power.h"
 
 #define PROGRESS_NEEDED 5
@@ -64,8 +65,10 @@ static struct watched *find_watched(const struct side *s, uint64_t holder_id)
 	return i == IDMAP_NONE ? NULL : &s->holders[i];
 }
 
-static struct watched *add_watched(struct side *s, uint64_t holder_id)
+static struct watched *add_watched(struct side *s, const struct holder *h)
 {
+	const char *service = h->info.group ? h->info.group : h->info.comm;
+
 	if (s->n == s->cap) {
 		uint32_t cap = s->cap ? 2 * s->cap : 8;
 		struct watched *v = reallocarray(s->holders, cap, sizeof(*v));
@@ -75,9 +78,10 @@ static struct watched *add_watched(struct side *s, uint64_t holder_id)
 		s->holders = v;
 		s->cap = cap;
 	}
-	if (idmap_put(&s->ids, idmap_hash(holder_id), s->n))
+	if (idmap_put(&s->ids, idmap_hash(h->id), s->n))
 		return NULL;
-	s->holders[s->n] = (struct watched){.holder_id = holder_id};
+	s->holders[s->n] = (struct watched){.holder_id = h->id,
+					    .service = hash_mix(hash_part(HASH_BASIS, service))};
 	return &s->holders[s->n++];
 }
 
@@ -193,8 +197,11 @@ static void watch_target(struct canary *c, const struct proctab *pt, const struc
 
 	if (v->longest_idle_ns > c->longest_idle_ns)
 		c->longest_idle_ns = v->longest_idle_ns;
-	if (v->tx_ns > c->tx_ns)
+	if (v->tx_ns > c->tx_ns || (v->tx_ns == c->tx_ns && v->tail_demand > c->tail_demand)) {
 		c->tx_ns = v->tx_ns;
+		c->longest_absence_ns = v->longest_absence_ns;
+		c->tail_demand = v->tail_demand;
+	}
 	if (v->k_own > p->k)
 		p->k = v->k_own;
 	if (c->p.is_control && passes(c, c->p.is_control, pt, usage))
@@ -252,7 +259,7 @@ static void watch_holder(struct canary *c, const struct proctab *pt, const struc
 		watch_usages(c, pt, d, h, role, w);
 		return;
 	}
-	w = add_watched(s, h->id);
+	w = add_watched(s, h);
 	if (!w) {
 		c->is_out_of_memory = true;
 		return;
@@ -290,8 +297,6 @@ void canary_sum_side(const struct side *s, struct side_sum *ret)
 		add_counts(&ret->counts, &of_window);
 		ret->exchanges += less(w->exchanges, w->base_exchanges);
 		ret->left_idle += w->left_idle;
-		ret->unseen += w->has_unseen;
-		ret->living += !w->has_ended;
 	}
 }
 
@@ -384,7 +389,8 @@ void canary_tick(struct canary *c, const struct proctab *pt, const struct detect
 	tick_s = seconds(now_ns - c->now_ns);
 	c->lost = proctab_lost(pt) + detector_lost(d) - c->base_lost;
 	c->progress = (struct canary_progress){0};
-	c->tx_ns = 0;
+	c->tx_ns = c->longest_absence_ns = 0;
+	c->tail_demand = 0;
 	c->n_excluded = 0;
 	for (uint32_t i = 0; i < proctab_n_holders(pt); i++) {
 		const struct holder *h = proctab_holder(pt, i);

@@ -37,9 +37,8 @@ struct canary_params {
 	 * (`--pid NEW --baseline exe=/app/orders`: all others of that program).
 	 */
 	canary_filter is_control;
-	void *arg; /* of both */
-	const char
-		*control; /* KIND=VALUE, clean text; borrowed for the life of canary and verdict */
+	void *arg;	     /* of both */
+	const char *control; /* KIND=VALUE, clean text; borrowed as long as canary and verdicts */
 };
 
 struct verdict {
@@ -51,9 +50,10 @@ struct verdict {
 	uint32_t holders;
 	uint64_t opened, closed, adopted, failed, rejected, open, idle, exchanges;
 	uint64_t left_idle; /* m: idle and passed over at the end */
-	uint32_t unseen; /* processes with an idle one that nothing had the occasion to pass over */
-	double quiet_s;	 /* of the time watched, in which nothing was exchanged for long */
-	uint32_t threads;	 /* that open connections in one process; 0: not known */
+	uint32_t unseen;    /* processes, of the service that has most, with an idle connection that
+			       nothing had the occasion to pass over */
+	double quiet_s;	    /* of the time watched, in which nothing was exchanged for long */
+	uint32_t threads;   /* that open connections in one process; 0: not known */
 	int64_t longest_idle_ns; /* of what came back; T_NEVER: nothing did */
 	double detectable_leak_per_min, named_leak_per_min; /* NAN: none */
 	double confidence;

@@ -18,6 +18,7 @@
 /* What one holder of a side did in the window; kept when the process table forgot it. */
 struct watched {
 	uint64_t holder_id;
+	uint64_t service; /* hash of what a restart and a new version leave as it is */
 	struct counts base, now;
 	uint64_t base_exchanges, exchanges;
 	uint32_t left_idle; /* as of the last tick that it lived */
@@ -39,7 +40,6 @@ struct side {
 struct side_sum {
 	struct counts counts; /* of the window; open, fd_only: now */
 	uint64_t exchanges, left_idle;
-	uint32_t unseen, living;
 };
 
 /* A leak once named stays named, whatever becomes of the process. */
@@ -63,7 +63,9 @@ struct canary {
 	uint32_t control_k;  /* most rungs of a usage of the control so far */
 	bool is_out_of_memory;
 	int64_t longest_idle_ns;
-	int64_t tx_ns;		  /* longest Tx of the target, as of the last tick */
+	/* of the usage with the longest Tx, as of the last tick: struct usage_view */
+	int64_t tx_ns, longest_absence_ns;
+	double tail_demand;
 	int64_t last_exchange_ns; /* T_NEVER: none yet */
 	int64_t quiet_ns;	  /* gaps between exchanges, beyond what is usual; ended ones */
 	struct named named;

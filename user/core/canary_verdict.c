@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "power.h"
@@ -14,7 +15,6 @@
 #define SLACK_NS	 (2 * NS_PER_S) /* the last tick may come a little before the end */
 #define ROUNDING	 (1 + 1e-9)	/* what was asked for must not fail by a rounding */
 #define WORSE_FROM_RUNGS 3
-#define HABIT_LEAST_S	 15		  /* Tx of who never stayed away for longer */
 #define START_NS	 (60 * NS_PER_S)  /* after a process's start: "right after" */
 #define FILLED_NS	 (300 * NS_PER_S) /* a pool that fills may take so long */
 
@@ -29,7 +29,7 @@ struct worst {
 	struct verdict *verdict; /* being made */
 	struct usage_view view;
 	bool is_leak;
-	uint64_t late; /* left idle, or perhaps, in the last two thirds */
+	uint64_t left_late; /* left idle in the last two thirds */
 };
 
 static bool is_worse(const struct usage_view *a, bool a_leaks, const struct worst *b)
@@ -41,12 +41,15 @@ static bool is_worse(const struct usage_view *a, bool a_leaks, const struct wors
 	return a->passed_over > b->view.passed_over;
 }
 
+static int64_t late_from_ns(const struct canary *c)
+{
+	return c->p.start_ns + (c->now_ns - c->p.start_ns) / 3;
+}
+
 static void look_at_holder(const struct canary *c, const struct proctab *pt,
 			   const struct detector *d, const struct holder *h, struct worst *worst)
 {
 	struct verdict *v = worst->verdict;
-	int64_t late_ns = c->p.start_ns + (c->now_ns - c->p.start_ns) / 3;
-	bool is_alive = h->exit_ns == T_NEVER, has_unseen = false;
 
 	for (uint32_t i = h->first_usage; i != SLOT_NONE;
 	     i = proctab_usage(pt, i)->next_of_holder) {
@@ -58,15 +61,14 @@ static void look_at_holder(const struct canary *c, const struct proctab *pt,
 		detector_usage(d, pt, i, &view);
 		is_leak = canary_counts_finding(c, d, i, &view);
 		v->idle += view.idle;
-		worst->late += is_alive ? detector_left_idle(d, pt, i, late_ns) : 0;
-		has_unseen = has_unseen || (is_alive && detector_has_unseen(d, pt, i, late_ns));
+		if (h->exit_ns == T_NEVER)
+			worst->left_late += detector_left_idle(d, pt, i, late_from_ns(c));
 		if (v->usage == SLOT_NONE || is_worse(&view, is_leak, worst)) {
 			v->usage = i;
 			worst->view = view;
 			worst->is_leak = is_leak;
 		}
 	}
-	worst->late += has_unseen;
 }
 
 static void look_at_target(const struct canary *c, const struct proctab *pt,
@@ -81,8 +83,78 @@ static void look_at_target(const struct canary *c, const struct proctab *pt,
 	/* When those of an ended process were used last is not known any more. */
 	for (uint32_t i = 0; i < c->target.n; i++)
 		if (c->target.holders[i].has_ended)
-			worst->late +=
-				c->target.holders[i].left_idle + c->target.holders[i].has_unseen;
+			worst->left_late += c->target.holders[i].left_idle;
+}
+
+/* --- services --- */
+
+struct look {
+	const struct canary *c;
+	const struct proctab *pt;
+	const struct detector *d;
+};
+
+typedef bool (*watched_test)(const struct look *l, const struct watched *w);
+
+static bool is_living(const struct look *l, const struct watched *w)
+{
+	(void)l;
+	return !w->has_ended;
+}
+
+static bool has_unseen(const struct look *l, const struct watched *w)
+{
+	(void)l;
+	return w->has_unseen;
+}
+
+static bool has_unseen_late(const struct look *l, const struct watched *w)
+{
+	const struct holder *h = proctab_holder(l->pt, proctab_find_holder(l->pt, w->holder_id));
+
+	if (!w->has_unseen || w->has_ended || !h)
+		return w->has_unseen;
+	for (uint32_t i = h->first_usage; i != SLOT_NONE;
+	     i = proctab_usage(l->pt, i)->next_of_holder)
+		if (canary_role(l->c, l->pt, i) == ROLE_TARGET &&
+		    detector_has_unseen(l->d, l->pt, i, late_from_ns(l->c)))
+			return true;
+	return false;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * How many processes pass @test, of the service of which most do? A leak is in one place of one
+ * service's code, and whoever watches a whole node watches many services. Without memory: of all.
+ */
+static uint32_t most_of_a_service(const struct look *l, watched_test test)
+{
+	const struct side *s = &l->c->target;
+	uint64_t *services = reallocarray(NULL, s->n ? s->n : 1, sizeof(*services));
+	uint32_t n = 0, most = 0, run = 0;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		if (!test(l, &s->holders[i]))
+			continue;
+		if (services)
+			services[n] = s->holders[i].service;
+		n++;
+	}
+	if (!services)
+		return n;
+	qsort(services, n, sizeof(*services), by_value);
+	for (uint32_t i = 0; i < n; i++) {
+		run = i && services[i] == services[i - 1] ? run + 1 : 1;
+		most = run > most ? run : most;
+	}
+	free(services);
+	return most;
 }
 
 /* --- power --- */
@@ -100,6 +172,8 @@ static void set_named(const struct canary *c, struct verdict *v, uint32_t living
 	const struct power_rule rule = {
 		.window_s = v->kind == VERDICT_LEAK ? v->window_s : v->watched_s,
 		.habit_s = seconds(c->tx_ns),
+		.longest_s = seconds(c->longest_absence_ns),
+		.demand = c->tail_demand,
 		.threads = v->threads,
 		.processes = living,
 	};
@@ -128,9 +202,9 @@ static void explain_named(const struct canary *c, struct verdict *v)
 	else
 		snprintf(buf, sizeof(buf), "; what is named rests on 8 threads that open, a guess");
 	add(v->why, sizeof(v->why), buf);
-	if (seconds(c->tx_ns) > HABIT_LEAST_S) {
-		snprintf(buf, sizeof(buf), ", and connections here stay away for up to %s",
-			 text_duration(c->tx_ns, habit));
+	if (c->tail_demand > 0) {
+		snprintf(buf, sizeof(buf), ", and connections here came back after up to %s",
+			 text_duration(c->longest_absence_ns, habit));
 		add(v->why, sizeof(v->why), buf);
 	}
 }
@@ -391,7 +465,6 @@ static void init_verdict(const struct canary *c, const struct side_sum *sum, str
 		.open = sum->counts.open,
 		.exchanges = sum->exchanges,
 		.left_idle = sum->left_idle,
-		.unseen = sum->unseen,
 		.quiet_s = seconds(canary_quiet_ns(c)),
 		.threads = canary_threads(c),
 		.longest_idle_ns = c->longest_idle_ns ? c->longest_idle_ns : T_NEVER,
@@ -405,18 +478,23 @@ static void init_verdict(const struct canary *c, const struct side_sum *sum, str
 void canary_verdict(const struct canary *c, const struct proctab *pt, const struct detector *d,
 		    enum canary_end why, struct verdict *ret)
 {
+	const struct look look = {.c = c, .pt = pt, .d = d};
 	struct worst worst = {.verdict = ret};
 	struct power_seen seen;
 	struct side_sum sum;
+	bool is_late;
 
 	canary_sum_side(&c->target, &sum);
 	init_verdict(c, &sum, ret);
 	look_at_target(c, pt, d, &worst);
+	ret->unseen = most_of_a_service(&look, has_unseen);
 	seen = (struct power_seen){.window_s = ret->watched_s,
 				   .quiet_s = ret->quiet_s,
 				   .left = ret->left_idle + ret->unseen,
-				   .late = worst.late};
+				   .late = worst.left_late +
+					   most_of_a_service(&look, has_unseen_late)};
 	set_bounds(ret, &seen);
+	is_late = seen.late < seen.left;
 	if (c->named.n_findings) {
 		if (!worst.is_leak)
 			ret->usage = named_usage(&c->named, pt);
@@ -428,6 +506,6 @@ void canary_verdict(const struct canary *c, const struct proctab *pt, const stru
 	compare(c, ret, &worst);
 	if (ret->kind == VERDICT_LEAK)
 		set_bounds(ret, &(struct power_seen){.window_s = ret->window_s});
-	set_named(c, ret, sum.living);
-	explain_power(c, ret, worst.late < seen.left);
+	set_named(c, ret, most_of_a_service(&look, is_living));
+	explain_power(c, ret, is_late);
 }

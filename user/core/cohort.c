@@ -97,6 +97,7 @@ void cohort_free(struct detector *d, uint32_t slot)
 	unlink_idle(d, slot);
 	minheap_remove(&d->due, due_pos(d), slot);
 	minheap_release(&co->waiting);
+	free(co->ghosts);
 	co->is_used = false;
 	slots_give(&d->cohorts, slot);
 }
@@ -124,6 +125,7 @@ static void init_cohort(struct detector *d, uint32_t slot, uint32_t usage, uint6
 		.t_rot_ns = now_ns,
 		.tx_ns = d->p.tmin_ns,
 		.not_before_ns = T_NEVER,
+		.sign_on = UINT64_MAX,
 		.due_pos = SLOT_NONE,
 		.is_used = true,
 	};
@@ -260,12 +262,18 @@ int opener_move(struct detector *d, uint32_t slot, uint32_t cohort, uint32_t *re
 
 void cohort_teach(const struct cohort *from, struct cohort *to, int64_t now_ns)
 {
-	uint64_t n = from->n_lag + from->n_inh;
+	uint64_t n = from->returns.lag + from->n_inh;
+	uint64_t first = lag_of_first(from);
 
-	habit_note(&to->habit, now_ns, habit_longest(&from->habit, now_ns));
+	habit_teach(&to->habit, &from->habit, now_ns);
 	n = n < INHERIT_MAX ? n : INHERIT_MAX;
+	first = first < INHERIT_MAX ? first : INHERIT_MAX;
 	if (to->n_inh < n)
 		to->n_inh = (uint32_t)n;
+	if (to->n_first_inh < first)
+		to->n_first_inh = (uint32_t)first;
+	if (to->sign_on > from->sign_on)
+		to->sign_on = from->sign_on;
 	if (to->last_open_ns < from->last_open_ns)
 		to->last_open_ns = from->last_open_ns;
 	to->last_ns = now_ns;
@@ -276,7 +284,7 @@ int cohort_mark(struct detector *d, uint32_t slot)
 	const struct cohort *co = cohort_at(d, slot);
 
 	/* Without anything passed over there are no rungs, and there were none. */
-	if (!co->n_exposed && !co->n_abandoned && !co->any.k)
+	if (!co->n_exposed && !co->n_abandoned && !co->any.k && !co->n_ghosts)
 		return 0;
 	return minheap_set(&d->due, due_pos(d), slot, co->not_before_ns);
 }
@@ -309,14 +317,26 @@ int64_t cohort_tx_ns(const struct detector *d, const struct cohort *co, int64_t 
 	return tx_ns < TX_CAP_NS ? tx_ns : TX_CAP_NS;
 }
 
+static void rotate(struct lagged *l, bool is_overdue)
+{
+	/* Nothing came back since the last rotation that was due: all are older than Tx. */
+	l->lag = is_overdue ? l->n : l->rot;
+	l->rot = l->n;
+}
+
 void cohort_rotate(const struct detector *d, struct cohort *co, int64_t now_ns)
 {
-	int64_t tx_ns = cohort_tx_ns(d, co, now_ns);
+	int64_t tx_ns, since_ns = now_ns - co->t_rot_ns;
+	bool is_overdue;
 
-	if (now_ns - co->t_rot_ns < tx_ns)
+	if (since_ns < d->p.tmin_ns)
 		return;
-	/* Nothing came back since the last rotation that was due: all are older than Tx. */
-	co->n_lag = now_ns - co->t_rot_ns >= 2 * tx_ns ? co->n_ret : co->n_rot;
-	co->n_rot = co->n_ret;
+	tx_ns = cohort_tx_ns(d, co, now_ns);
+	if (since_ns < tx_ns)
+		return;
+	is_overdue = since_ns >= 2 * tx_ns;
+	rotate(&co->returns, is_overdue);
+	rotate(&co->closes_ret, is_overdue);
+	rotate(&co->first_uses, is_overdue);
 	co->t_rot_ns = now_ns;
 }

@@ -56,8 +56,10 @@ void detector_free(struct detector *d)
 	if (!d)
 		return;
 	for (uint32_t i = 0; i < d->cohorts.n; i++)
-		if (cohort_at(d, i)->is_used)
+		if (cohort_at(d, i)->is_used) {
 			minheap_release(&cohort_at(d, i)->waiting);
+			free(cohort_at(d, i)->ghosts);
+		}
 	for (uint32_t i = 0; i < d->services.n; i++)
 		if (service_at(d, i)->is_used)
 			free(service_at(d, i)->sites);
@@ -287,7 +289,8 @@ static int fold_in(struct detector *d, const struct proctab *pt, const struct ev
 		d->source_lost += ev->lost.where == LOST_TABLE ? 0 : ev->lost.events;
 		return 0;
 	case EV_TICK:
-		return tick(d, pt, ev->t_ns);
+		/* time that runs backwards stands still: histories are indexed by it */
+		return tick(d, pt, ev->t_ns > d->now_ns ? ev->t_ns : d->now_ns);
 	default:
 		return 0;
 	}

@@ -52,6 +52,7 @@ struct usage_view {
 	uint32_t k, k_own; /* rungs, largest cohort */
 	uint32_t idle;	   /* client's turn, idle >= tmin */
 	uint32_t abandoned;
+	uint32_t reaped; /* rungs that the server has ended since, of any cohort */
 	uint32_t passed_over; /* detector_left_idle(), whenever last used: the canary's m */
 	uint64_t exchanges;   /* uses seen: requests answered, roughly */
 	double rate_per_min, rate_low, rate_high; /* NAN: not measured */
@@ -60,6 +61,8 @@ struct usage_view {
 	int64_t longest_idle_ns; /* longest idle time seen on a connection that came back; 0: none
 				  */
 	int64_t tx_ns;		 /* the longest Tx of its cohorts: how long each may stay away */
+	int64_t longest_absence_ns; /* of those passed over that came back, in that cohort */
+	double tail_demand;	    /* in that cohort: detector_impl.h */
 };
 
 struct detector;

@@ -5,6 +5,8 @@
  *	detector.c  events in, the tick, what readers ask
  *	cohort.c    cohorts and their openers, made and freed
  *	track.c     one connection's life: idle, passed over, come back, gone
+ *	passed.c    the waiting and the passed over: heap and list
+ *	ghost.c     those that the server has ended since
  *	rungs.c     what a cohort's connections amount to at a tick
  *	judge.c     rules, firing, resolving
  *	service.c   what survives a restart
@@ -13,6 +15,8 @@
  */
 #ifndef CONNLEAK_DETECTOR_IMPL_H
 #define CONNLEAK_DETECTOR_IMPL_H
+
+#include <math.h>
 
 #include "detector.h"
 #include "idmap.h"
@@ -34,16 +38,67 @@
 #define SUM_K	       8 /* rules that add up over cohorts */
 #define WARM_K	       4
 #define WARM_ANY_K     8
+#define ANY_FIRST_K    6 /* beside returns of the same kind only */
 #define LONG_SPAN_NS   (300 * NS_PER_S)
 #define SHORT_SPAN_NS  (60 * NS_PER_S)
 #define CANARY_SPAN_NS (120 * NS_PER_S)
 #define SUSPECT_K      3
+#define HABIT_TOP      16
+#define GHOST_NS       (300 * NS_PER_S) /* how long one that the server ended stays a rung */
+#define MAX_GHOSTS     64
+#define SIGN_ON_SLACK  4 /* bytes by which sign-ons differ; any query has more */
 #define SUSPECT_IDLE   8 /* abandoned, and half of what is open: chosen by looking at late starts */
 
-/* The longest absence that ended in a return, of the current and the previous half day. */
+/*
+ * The longest absences that ended in a return, of the current and the previous half day: in ms,
+ * rounded up, longest first, 0 where there are fewer. How far they lie apart tells how much longer
+ * the next one may be.
+ */
 struct habit {
-	int64_t cur_ns, prev_ns;
+	uint32_t cur_ms[HABIT_TOP], prev_ms[HABIT_TOP];
 	int64_t half_ns; /* start of the current half; T_NEVER: nothing noted */
+};
+
+/* What a habit says of the absences that are still to end. */
+struct tail {
+	int64_t longest_ns;
+	uint32_t n;    /* that ended; 0: none was ever passed over and came back */
+	double ln_sum; /* of ln(length / shortest), over these */
+};
+
+/* A prior of three absences that end in half a unit of ln t; and how rare is rare: ln 1e-4. */
+#define TAIL_PRIOR_N  3
+#define TAIL_PRIOR_LN 0.5
+#define LN_TAIL	      (-9.2103)
+
+/*
+ * By how many units of ln t, together, absences must be longer than all that ended, to be longer
+ * than those let expect: judge.c. 0: none ended.
+ */
+static inline double tail_demand(const struct tail *t)
+{
+	return t->n ? (TAIL_PRIOR_LN + t->ln_sum) * (exp(-LN_TAIL / (TAIL_PRIOR_N + t->n)) - 1) : 0;
+}
+
+/* How often something happened: in all, and those longer than Tx ago. */
+struct lagged {
+	uint64_t n, lag, rot;
+};
+
+/*
+ * An abandoned connection that the server has ended since: nobody came back to it. It counts only
+ * in rules that compare with returns.
+ */
+struct ghost {
+	int64_t opened_ns, use_end_ns, ended_ns;
+	uint32_t grown_before;
+	bool is_warm, has_worked;
+};
+
+/* One return. */
+struct comeback {
+	int64_t absence_ns;
+	bool is_first; /* by one that had not worked, or by a close */
 };
 
 /* Per connection, by proctab's slot. Kept small: there may be 500,000. */
@@ -52,6 +107,7 @@ struct track {
 	int64_t exp_ns;	     /* when first passed over; T_NEVER: not since its last use */
 	int64_t io_ns;	     /* last exchange, its opening before the first */
 	int64_t per_ns;	     /* between the last two exchanges */
+	int64_t reaped_ns;   /* when the server ended it while abandoned; T_NEVER: it did not */
 	uint64_t tx, rx;     /* totals at the last exchange */
 	uint32_t dt, dr;     /* bytes of the last exchange, saturated */
 	uint32_t cohort;     /* slot; SLOT_NONE: not followed */
@@ -94,15 +150,27 @@ struct cohort {
 	 */
 	struct minheap waiting;
 	uint32_t exp_first, exp_last, n_exposed; /* passed over, in order of exp */
-	uint64_t n_ret, n_lag, n_rot;
-	int64_t t_rot_ns; /* T_NEVER: not begun */
-	uint32_t n_inh;
+	struct lagged returns;
+	struct lagged closes_ret; /* of these, by a close */
+	struct lagged first_uses; /* of these, the first work of a connection that lay unused */
+	int64_t t_rot_ns;	  /* T_NEVER: not begun */
+	uint32_t n_inh, n_first_inh;
+	/*
+	 * Payload sent to sign on: the least that one had sent when it became quiet. Who has sent no
+	 * more has not worked yet. UINT64_MAX: not known.
+	 */
+	uint64_t sign_on;
 	uint32_t service_site; /* index in the service's sites, or SLOT_NONE */
 	struct habit habit;
 	/* as of its last evaluation */
 	int64_t tx_ns; /* Tx */
 	struct rungs any, own, warm;
+	struct rungs worked; /* as warm, of those that have worked */
 	uint32_t n_abandoned, n_abandoned_fd;
+	struct tail tail;
+	double ln_beyond;     /* mean of ln(absence / longest that ended), over the abandoned */
+	struct ghost *ghosts; /* owned; [n_ghosts], oldest end first */
+	uint32_t n_ghosts;
 	int64_t not_before_ns; /* of the next look: what is large is not looked at each tick */
 	uint32_t due_pos; /* in the detector's `due`; SLOT_NONE: nothing will change by itself */
 	uint32_t idle_prev, idle_next; /* while it has no open connections */
@@ -112,14 +180,14 @@ struct cohort {
 
 struct service_site {
 	uint64_t site;
-	uint64_t n_ret;
+	uint64_t n_ret, n_first;
 	struct habit habit;
 };
 
 /* Group key and peer: what a restart does not change. Never a version or a build-id. */
 struct service {
 	uint64_t key;
-	uint64_t n_ret;
+	uint64_t n_ret, n_first;
 	struct habit habit;
 	double carry; /* own rungs of ended processes, as of carry_ns */
 	int64_t carry_ns, carry_first_ns;
@@ -153,12 +221,13 @@ struct ustate {
 	uint32_t first_cohort;
 	uint32_t service, next_of_service;
 	uint32_t alert; /* slot or SLOT_NONE */
-	uint64_t inherited_n;
-	int64_t inherited_ns;
+	uint64_t inherited_n, inherited_first;
+	struct habit inherited;
 	uint64_t exchanges, app_closed, n_ret;
 	int64_t last_open_ns, longest_idle_ns, resolved_ns;
 	enum resolved_because left_by; /* how the last abandoned connection went */
 	struct tally tally;
+	uint32_t judged_tick; /* when the tally was made */
 	bool has_exited;
 	bool has_handed_on; /* connections to another holder */
 	bool is_listed;	    /* in the detector's `judge` */
@@ -343,6 +412,33 @@ int track_held(struct detector *d, const struct proctab *pt, const struct procta
 /* What was received unasked a second ago and not followed by a FIN was a message after all. */
 int track_settle_pending(struct detector *d, const struct proctab *pt, int64_t now_ns);
 
+/* --- passed.c --- */
+/*
+ * It has been quiet for a while, so it had said what it had to say: the least that one had sent then
+ * is the sign-on.
+ */
+void passed_note_quiet(struct cohort *co, const struct track *t);
+/* Passed over at @exp_ns. The list is in order of that: of what happens now it is the end. */
+void passed_add(struct detector *d, struct cohort *co, uint32_t slot, int64_t exp_ns);
+void passed_remove(struct detector *d, struct cohort *co, uint32_t slot);
+/* Puts it among the waiting, unless it is there already or belongs elsewhere. 0 or -ENOMEM. */
+int passed_wait(struct detector *d, struct cohort *co, uint32_t slot);
+/*
+ * An open at @opened_ns, told at @now_ns, passes over all that had lain idle for tmin. Returns 0 or
+ * -ENOMEM.
+ */
+int passed_by_open(struct detector *d, struct cohort *co, int64_t opened_ns, int64_t now_ns);
+
+/* --- ghost.c --- */
+/* Is it abandoned at this moment, between two looks at its cohort? */
+bool ghost_is_due(const struct detector *d, const struct cohort *co, const struct track *t,
+		  int64_t now_ns);
+/* A connection of @co leaves: keeps what is to go on counting. Returns 0 or -ENOMEM. */
+int ghost_note_close(struct detector *d, struct cohort *co, uint32_t slot, const struct conn *c,
+		     const struct event *ev);
+/* Drops those that have counted for long enough. */
+void ghost_expire(struct cohort *co, int64_t now_ns);
+
 /* --- rungs.c --- */
 /* Looks at the cohorts whose time has come; lists their usages for judging. */
 int rungs_tick(struct detector *d, const struct proctab *pt, int64_t now_ns);
@@ -351,6 +447,9 @@ int rungs_tick(struct detector *d, const struct proctab *pt, int64_t now_ns);
 void habit_init(struct habit *h);
 void habit_note(struct habit *h, int64_t now_ns, int64_t absence_ns);
 int64_t habit_longest(const struct habit *h, int64_t now_ns);
+void habit_teach(struct habit *h, const struct habit *from, int64_t now_ns);
+/* @origin_ns: added to all lengths, so that what is short weighs little. */
+struct tail habit_tail(const struct habit *h, int64_t origin_ns, int64_t now_ns);
 /* The service of a usage, made if need be; SLOT_NONE without memory or room. */
 uint32_t service_get(struct detector *d, const struct holder *h, const struct endpoint *ep,
 		     int64_t now_ns);
@@ -361,7 +460,11 @@ void service_leave(struct detector *d, uint32_t usage, int64_t now_ns);
 void service_uncarry(struct detector *d, const struct proctab *pt, uint32_t usage, int64_t now_ns);
 void service_inherit(struct detector *d, const struct ustate *u, struct cohort *co, int64_t now_ns);
 void service_note_return(struct detector *d, const struct ustate *u, const struct cohort *co,
-			 int64_t now_ns, int64_t absence_ns);
+			 int64_t now_ns, const struct comeback *c);
+static inline uint64_t lag_of_first(const struct cohort *co)
+{
+	return co->closes_ret.lag + co->first_uses.lag + co->n_first_inh;
+}
 double service_carry(const struct service *s, int64_t now_ns);
 
 /* --- judge.c --- */
@@ -386,7 +489,8 @@ int budget_tick(struct detector *d, const struct proctab *pt, int64_t now_ns);
 int budget_forecast(struct detector *d, const struct proctab *pt, uint32_t peer, int64_t now_ns);
 /* Slots that abandoned connections cost a peer. */
 struct lost_slots {
-	int64_t *t_ns; /* [m] ascending: when each was last used */
+	/* [m] when each was last used: ascending, at least in what forecast_compute() reads */
+	int64_t *t_ns;
 	size_t m, cap;
 	uint32_t sum_k; /* rungs behind them */
 	int64_t tx_ns;	/* largest Tx */
@@ -428,6 +532,15 @@ int evidence_sites(const struct detector *d, const struct proctab *pt, const str
 /* detector_finding() of one alert. Returns 0 or -ENOMEM. */
 int evidence_make(const struct detector *d, const struct proctab *pt, const struct alert *a,
 		  struct finding *ret);
+
+/*
+ * Has it sent more than the least that one of its kind sent before it lay idle? A connection that
+ * a pool keeps in stock has only signed on.
+ */
+static inline bool track_has_worked(const struct track *t, const struct cohort *co)
+{
+	return co->sign_on == UINT64_MAX || t->tx > co->sign_on + SIGN_ON_SLACK;
+}
 
 /* Is this connection of A: passed over, and for longer than this code ever stayed away? */
 static inline bool track_is_abandoned(const struct track *t, const struct cohort *co,

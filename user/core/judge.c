@@ -41,7 +41,7 @@ static bool is_unlikely(const struct detector *d, uint64_t n, uint64_t k)
 
 static uint64_t returns_of(const struct cohort *co)
 {
-	return co->n_lag + co->n_inh;
+	return co->returns.lag + co->n_inh;
 }
 
 static void set_rule(const struct detector *d, struct tally *t, enum rule rule,
@@ -77,6 +77,14 @@ static bool is_canary(const struct detector *d, const struct rungs *own, bool is
 	       now_ns - own->last_ns <= 2 * d->p.tmin_ns + 3 * span_ns / (int64_t)(own->k - 1);
 }
 
+/* What a rule of one cohort asks for. */
+struct demand {
+	uint32_t k;
+	int64_t span_ns;
+	bool is_warm; /* rarer than alpha beside @n returns */
+	uint64_t n;
+};
+
 struct judging {
 	const struct detector *d;
 	int64_t now_ns;
@@ -93,21 +101,45 @@ static bool has_grown(const struct judging *j, const struct rungs *r)
 	return 2 * (int64_t)(int32_t)(j->grown - r->grown_before) >= r->k;
 }
 
+/*
+ * Do @r's rungs stay away for longer than the absences that ended let expect? A tail as heavy as
+ * t^-a has a constant rate of ending per unit of ln t. That rate is estimated from the longest
+ * absences, with a Gamma prior; this is the chance that none of these ends in its time beyond.
+ */
+static bool outlasts(const struct cohort *co, const struct rungs *r)
+{
+	return r->k * co->ln_beyond >= tail_demand(&co->tail);
+}
+
+static bool holds(const struct judging *j, const struct cohort *co, const struct rungs *r,
+		  const struct demand *want)
+{
+	return r->k >= want->k && rungs_span_ns(r) >= want->span_ns && has_grown(j, r) &&
+	       outlasts(co, r) && (!want->is_warm || is_unlikely(j->d, want->n, r->k));
+}
+
 static void judge_cohort(const struct judging *j, const struct cohort *co, struct tally *t)
 {
 	const struct detector *d = j->d;
-	uint64_t n = returns_of(co);
+	uint64_t n = returns_of(co), n_first = lag_of_first(co);
+	const struct demand warm = {WARM_K, SHORT_SPAN_NS, true, n};
+	const struct demand warm_first = {WARM_K, SHORT_SPAN_NS, true, n_first};
+	const struct demand warm_any = {WARM_ANY_K, LONG_SPAN_NS, true, n};
+	const struct demand any_first = {ANY_FIRST_K, CANARY_SPAN_NS, true, n_first};
+	const struct demand cold = {COLD_K, LONG_SPAN_NS, false, 0};
 
-	if (co->warm.k >= WARM_K && rungs_span_ns(&co->warm) >= SHORT_SPAN_NS &&
-	    has_grown(j, &co->warm) && is_unlikely(d, n, co->warm.k))
-		set_rule(d, t, RULE_WARM, &co->warm, n);
-	else if (co->any.k >= WARM_ANY_K && rungs_span_ns(&co->any) >= LONG_SPAN_NS &&
-		 has_grown(j, &co->any) && is_unlikely(d, n, co->any.k))
+	if (holds(j, co, &co->worked, &warm))
+		set_rule(d, t, RULE_WARM, &co->worked, n);
+	else if (holds(j, co, &co->warm, &warm_first))
+		set_rule(d, t, RULE_WARM, &co->warm, n_first);
+	else if (holds(j, co, &co->any, &any_first))
+		set_rule(d, t, RULE_WARM_ANY, &co->any, n_first);
+	else if (holds(j, co, &co->any, &warm_any))
 		set_rule(d, t, RULE_WARM_ANY, &co->any, n);
-	else if (co->own.k >= COLD_K && rungs_span_ns(&co->own) >= LONG_SPAN_NS &&
-		 has_grown(j, &co->own))
+	else if (holds(j, co, &co->own, &cold))
 		set_rule(d, t, RULE_COLD, &co->own, n);
-	else if (has_grown(j, &co->own) && is_canary(d, &co->own, j->is_firing, j->now_ns))
+	else if (has_grown(j, &co->own) && outlasts(co, &co->own) &&
+		 is_canary(d, &co->own, j->is_firing, j->now_ns))
 		set_rule(d, t, RULE_CANARY, &co->own, n);
 }
 
@@ -141,7 +173,7 @@ static void tally_usage(struct detector *d, const struct proctab *pt, uint32_t u
 		t.k_own = co->own.k > t.k_own ? co->own.k : t.k_own;
 		t.k_warm = co->warm.k > t.k_warm ? co->warm.k : t.k_warm;
 		t.n_all += returns_of(co);
-		if (co->own.k && has_grown(&j, &co->own)) {
+		if (co->own.k && has_grown(&j, &co->own) && outlasts(co, &co->own)) {
 			add_own(&t, &co->own);
 			t.n_own += returns_of(co);
 		}
@@ -156,6 +188,7 @@ static void tally_usage(struct detector *d, const struct proctab *pt, uint32_t u
 		t.rule_n = one.rule_n;
 	}
 	u->tally = t;
+	u->judged_tick = d->n_ticks;
 }
 
 /* Adds @from's own rungs to a sum over usages. */
@@ -412,10 +445,12 @@ static int update_usage_alert(struct detector *d, const struct proctab *pt, stru
 {
 	const struct tally *t = &d->usages[a->usage].tally;
 
-	if (t->rule != RULE_NONE)
-		note_rule(d, a, t, now_ns);
-	else
+	if (t->rule == RULE_NONE)
 		hold_on(d, a, now_ns);
+	else if (d->usages[a->usage].judged_tick == d->n_ticks)
+		note_rule(d, a, t, now_ns);
+	else /* nothing has changed */
+		a->rule_ns = a->held_ns = now_ns;
 	settle(d, pt, a, now_ns);
 	return set_severity(d, pt, a, now_ns);
 }

@@ -15,6 +15,7 @@
 struct ladder_cand {
 	int64_t opened_ns;
 	bool is_seen;	       /* passed over, or somebody opened after it went idle */
+	bool has_worked;       /* sent more than a sign-on */
 	uint32_t grown_before; /* by how many its usage had grown when it was opened */
 };
 

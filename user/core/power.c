@@ -151,6 +151,7 @@ struct trial {
 	int64_t ready_ns[MAX_LEAKED];
 	uint32_t n;
 	int64_t habit_ns, window_ns;
+	double longest_s, demand;
 };
 
 static int by_opened(const void *a, const void *b)
@@ -196,6 +197,26 @@ static bool holds(const struct rungs *r, int64_t now_ns)
 	return now_ns - r->last_ns <= 2 * TMIN_NS + 3 * span_ns / (int64_t)(r->k - 1);
 }
 
+/* Do they stay away for longer than those that came back let expect? judge.c's outlasts() */
+static bool outlasts(const struct trial *t, uint32_t k, int64_t now_ns)
+{
+	double tmin_s = (double)TMIN_NS / NS_PER_S, sum = 0;
+	uint32_t n = 0;
+
+	if (!(t->demand > 0))
+		return true;
+	for (uint32_t i = 0; i < t->n; i++) {
+		int64_t passed_ns = t->v[i].passed_ns;
+
+		if (passed_ns > now_ns - t->habit_ns)
+			continue;
+		sum += log((tmin_s + (double)(now_ns - passed_ns) / NS_PER_S) /
+			   (tmin_s + t->longest_s));
+		n++;
+	}
+	return n && k * sum / n >= t->demand;
+}
+
 static bool fires_at(struct trial *t, int64_t now_ns)
 {
 	int64_t last_open_ns = 0;
@@ -215,7 +236,7 @@ static bool fires_at(struct trial *t, int64_t now_ns)
 		};
 	}
 	ladder_count(t->ready_ns, n_ready, t->cand, n_cand, &r);
-	return holds(&r, now_ns);
+	return holds(&r, now_ns) && outlasts(t, r.k, now_ns);
 }
 
 /* Before so many are abandoned there are not enough rungs; INT64_MAX: never. */
@@ -243,6 +264,17 @@ static int64_t tick_after(int64_t t_ns)
 	return (t_ns + NS_PER_S - 1) / NS_PER_S * NS_PER_S;
 }
 
+/* Where time alone changes the answer: at as many moments as are worth it. */
+static bool fires_in_time(struct trial *t, int64_t from_ns)
+{
+	int64_t step_ns = tick_after(t->window_ns / 256);
+
+	for (int64_t now_ns = tick_after(from_ns); now_ns <= t->window_ns; now_ns += step_ns)
+		if (fires_at(t, now_ns))
+			return true;
+	return false;
+}
+
 /* Does the rule hold at some tick? It can begin to only when one opens, or has lain long enough. */
 static bool fires(struct trial *t)
 {
@@ -252,7 +284,11 @@ static bool fires(struct trial *t)
 	qsort(t->v, t->n, sizeof(t->v[0]), by_opened);
 	pass_over(t);
 	enough_ns = when_enough_abandoned(t);
-	while (j < t->n && enough_ns <= t->window_ns) {
+	if (enough_ns > t->window_ns)
+		return false;
+	if (t->demand > 0)
+		return fires_in_time(t, enough_ns);
+	while (j < t->n) {
 		int64_t open_ns = i < t->n ? t->v[i].opened_ns : INT64_MAX;
 		int64_t old_ns = t->v[j].opened_ns + t->habit_ns, now_ns;
 
@@ -308,7 +344,9 @@ static void draw_curve(const struct power_rule *r, struct curve *ret)
 	uint64_t state = SEED;
 	struct leaked points[MAX_LEAKED];
 	struct trial t = {.window_ns = (int64_t)(r->window_s * 1e9),
-			  .habit_ns = (int64_t)(fmax(r->habit_s, 15) * 1e9)};
+			  .habit_ns = (int64_t)(fmax(r->habit_s, 15) * 1e9),
+			  .longest_s = r->longest_s,
+			  .demand = r->demand};
 
 	*ret = (struct curve){0};
 	/* The first, 15 s until it is passed over, the rungs, and the last of them lies idle. */

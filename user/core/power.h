@@ -47,6 +47,8 @@ double power_needed(const struct power_seen *s, double detect_per_min, double co
 struct power_rule {
 	double window_s;
 	double habit_s;	    /* Tx: how long this code may leave one alone; at least 15 s */
+	double longest_s;   /* that one was left alone and came back; with demand */
+	double demand;	    /* usage_view.tail_demand; 0: none came back */
 	uint32_t threads;   /* of a process, that open connections; 0: not known, 8 */
 	uint32_t processes; /* that leak alike; 0 counts as 1 */
 };

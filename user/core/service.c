@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CARRY_HALF_LIFE_NS (6 * 3600 * NS_PER_S)
 
@@ -15,25 +16,87 @@ void habit_init(struct habit *h)
 	*h = (struct habit){.half_ns = T_NEVER};
 }
 
-void habit_note(struct habit *h, int64_t now_ns, int64_t absence_ns)
+/* Begins a new half day where one is over. */
+static void turn(struct habit *h, int64_t now_ns)
 {
+	int64_t n;
+
 	if (h->half_ns == T_NEVER)
 		h->half_ns = now_ns;
-	if (now_ns - h->half_ns >= HABIT_HALF_NS) {
-		h->prev_ns = now_ns - h->half_ns >= 2 * HABIT_HALF_NS ? 0 : h->cur_ns;
-		h->cur_ns = 0;
-		h->half_ns += (now_ns - h->half_ns) / HABIT_HALF_NS * HABIT_HALF_NS;
-	}
-	if (absence_ns > h->cur_ns)
-		h->cur_ns = absence_ns;
+	n = (now_ns - h->half_ns) / HABIT_HALF_NS;
+	if (n <= 0)
+		return;
+	memcpy(h->prev_ms, h->cur_ms, sizeof(h->prev_ms));
+	memset(h->cur_ms, 0, sizeof(h->cur_ms));
+	if (n > 1)
+		memset(h->prev_ms, 0, sizeof(h->prev_ms));
+	h->half_ns += n * HABIT_HALF_NS;
+}
+
+static void insert(uint32_t top_ms[static HABIT_TOP], uint32_t ms)
+{
+	uint32_t i = HABIT_TOP - 1;
+
+	if (ms <= top_ms[i])
+		return;
+	for (; i && top_ms[i - 1] < ms; i--)
+		top_ms[i] = top_ms[i - 1];
+	top_ms[i] = ms;
+}
+
+void habit_note(struct habit *h, int64_t now_ns, int64_t absence_ns)
+{
+	int64_t ms = (absence_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+	turn(h, now_ns);
+	insert(h->cur_ms, ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX);
+}
+
+/* The longest of both halves, into cur_ms. */
+static struct habit both_halves(const struct habit *h, int64_t now_ns)
+{
+	struct habit all = *h;
+
+	turn(&all, now_ns);
+	for (uint32_t i = 0; i < HABIT_TOP && all.prev_ms[i]; i++)
+		insert(all.cur_ms, all.prev_ms[i]);
+	return all;
 }
 
 int64_t habit_longest(const struct habit *h, int64_t now_ns)
 {
-	struct habit then = *h;
+	int64_t halves = h->half_ns == T_NEVER ? 0 : (now_ns - h->half_ns) / HABIT_HALF_NS;
+	uint32_t ms = halves <= 1 ? h->cur_ms[0] : 0;
 
-	habit_note(&then, now_ns, 0);
-	return then.cur_ns > then.prev_ns ? then.cur_ns : then.prev_ns;
+	if (halves < 1 && h->prev_ms[0] > ms)
+		ms = h->prev_ms[0];
+	return ms * NS_PER_MS;
+}
+
+void habit_teach(struct habit *h, const struct habit *from, int64_t now_ns)
+{
+	struct habit all = both_halves(from, now_ns);
+
+	turn(h, now_ns);
+	/* A pupil that knows as much was taught before, and must not count it twice. */
+	if (habit_longest(h, now_ns) >= all.cur_ms[0] * NS_PER_MS)
+		return;
+	for (uint32_t i = 0; i < HABIT_TOP && all.cur_ms[i]; i++)
+		insert(h->cur_ms, all.cur_ms[i]);
+}
+
+struct tail habit_tail(const struct habit *h, int64_t origin_ns, int64_t now_ns)
+{
+	struct habit all = both_halves(h, now_ns);
+	double origin = (double)origin_ns / NS_PER_MS, least = origin + all.cur_ms[HABIT_TOP - 1];
+	struct tail ret = {.longest_ns = all.cur_ms[0] * NS_PER_MS};
+
+	for (; ret.n < HABIT_TOP && all.cur_ms[ret.n]; ret.n++)
+		ret.ln_sum += log((origin + all.cur_ms[ret.n]) / least);
+	/* The shortest of a full list is where the others are counted from. */
+	if (ret.n == HABIT_TOP)
+		ret.n--;
+	return ret;
 }
 
 static uint64_t service_key(const struct holder *h, const struct endpoint *ep)
@@ -129,7 +192,8 @@ void service_join(struct detector *d, uint32_t usage, int64_t now_ns)
 		return;
 	s = service_at(d, u->service);
 	u->inherited_n = s->n_ret;
-	u->inherited_ns = habit_longest(&s->habit, now_ns);
+	u->inherited_first = s->n_first;
+	u->inherited = s->habit;
 	u->next_of_service = s->first_usage;
 	s->first_usage = usage;
 	s->last_ns = now_ns;
@@ -215,8 +279,8 @@ static uint32_t add_site(struct service *s, uint64_t site)
 
 void service_inherit(struct detector *d, const struct ustate *u, struct cohort *co, int64_t now_ns)
 {
-	uint64_t n = u->inherited_n;
-	int64_t longest_ns = u->inherited_ns;
+	struct service_site known = {
+		.n_ret = u->inherited_n, .n_first = u->inherited_first, .habit = u->inherited};
 	struct service *s;
 
 	co->service_site = SLOT_NONE;
@@ -224,18 +288,17 @@ void service_inherit(struct detector *d, const struct ustate *u, struct cohort *
 		return;
 	s = service_at(d, u->service);
 	co->service_site = find_site(s, co->site);
-	if (co->service_site != SLOT_NONE) {
-		n = s->sites[co->service_site].n_ret;
-		longest_ns = habit_longest(&s->sites[co->service_site].habit, now_ns);
-	} else {
+	if (co->service_site != SLOT_NONE)
+		known = s->sites[co->service_site];
+	else
 		co->service_site = add_site(s, co->site);
-	}
-	co->n_inh = n < INHERIT_MAX ? (uint32_t)n : INHERIT_MAX;
-	habit_note(&co->habit, now_ns, longest_ns);
+	co->n_inh = known.n_ret < INHERIT_MAX ? (uint32_t)known.n_ret : INHERIT_MAX;
+	co->n_first_inh = known.n_first < INHERIT_MAX ? (uint32_t)known.n_first : INHERIT_MAX;
+	habit_teach(&co->habit, &known.habit, now_ns);
 }
 
 void service_note_return(struct detector *d, const struct ustate *u, const struct cohort *co,
-			 int64_t now_ns, int64_t absence_ns)
+			 int64_t now_ns, const struct comeback *c)
 {
 	struct service *s;
 
@@ -243,9 +306,11 @@ void service_note_return(struct detector *d, const struct ustate *u, const struc
 		return;
 	s = service_at(d, u->service);
 	s->n_ret++;
-	habit_note(&s->habit, now_ns, absence_ns);
+	s->n_first += c->is_first;
+	habit_note(&s->habit, now_ns, c->absence_ns);
 	if (co->service_site == SLOT_NONE || co->service_site >= s->n_sites)
 		return;
 	s->sites[co->service_site].n_ret++;
-	habit_note(&s->sites[co->service_site].habit, now_ns, absence_ns);
+	s->sites[co->service_site].n_first += c->is_first;
+	habit_note(&s->sites[co->service_site].habit, now_ns, c->absence_ns);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app_frame.h"
 #include "hash.h"
 
 static void release_frame(struct site_frame *f)
@@ -70,9 +71,12 @@ static const char *file_name(const char *path)
 
 uint64_t site_info_key(const struct site_info *s, uint64_t id)
 {
+	bool has_app_frame = app_frame(s) != NULL;
 	uint64_t h = HASH_BASIS;
 
 	for (uint32_t i = 0; i < s->n_frames; i++) {
+		if (has_app_frame && site_frame_is_runtime(&s->frames[i]))
+			continue;
 		h = hash_part(h, s->frames[i].function);
 		h = hash_part(h, file_name(s->frames[i].module));
 	}

@@ -39,8 +39,9 @@ int site_info_copy(const struct site_info *s, struct site_info *ret);
 /*
  * site_info_key - the same for the same place in the code, in another process or version too
  *
- * A hash over each frame's function and its module's file name; never over addresses or lines,
- * which a rebuild moves. A frame without a function counts by its module alone. Never 0. Without
+ * A hash over function and module's file name of each frame that is the application's (of all of
+ * them where none is): drivers, pools and runtimes reach one line of source by several paths. Never
+ * over addresses or lines, which a rebuild moves. A frame without a function counts by its module alone. Never 0. Without
  * frames @id is hashed.
  */
 uint64_t site_info_key(const struct site_info *s, uint64_t id);

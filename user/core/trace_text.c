@@ -9,7 +9,7 @@
 
 #include "text.h"
 
-#define NS_IN_S	   1000000000LL
+#define NS_IN_S 1000000000LL
 /* Any two moments of these years are less than 2^63 ns apart. */
 #define FIRST_YEAR 1900
 #define LAST_YEAR  2100

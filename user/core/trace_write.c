@@ -298,7 +298,7 @@ static enum written write_other(struct writer *w, const struct trace_field *f, c
 	}
 }
 
-/* What @t is about as the members of an object. UNFIT: a field has no value that may stand there. */
+/* What @t is about as the members of an object. UNFIT: a required field has no value. */
 static enum written write_fields(struct writer *w, const struct trace_table *t, const void *about)
 {
 	for (uint32_t i = 0; i < t->n; i++) {

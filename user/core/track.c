@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define HEARTBEAT_REPEATS 3
 #define HEARTBEAT_MAX_DT  256
@@ -20,84 +21,6 @@
 #define HEARTBEAT_MIN_NS  (4 * NS_PER_S)
 #define REPLACE_NS	  (5 * NS_PER_S) /* between the close and the open in its place */
 #define PAUSE_NS	  NS_PER_S	 /* a pause that a use may end and count as a return */
-
-/* --- the list of those passed over --- */
-
-/* Passed over at @exp_ns. The list is in order of that: of what happens now it is the end. */
-static void expose(struct detector *d, struct cohort *co, uint32_t slot, int64_t exp_ns)
-{
-	struct track *t = &d->tracks[slot];
-	uint32_t prev = co->exp_last;
-
-	while (prev != SLOT_NONE && d->tracks[prev].exp_ns > exp_ns)
-		prev = d->tracks[prev].prev;
-	t->exp_ns = exp_ns;
-	t->prev = prev;
-	t->next = prev == SLOT_NONE ? co->exp_first : d->tracks[prev].next;
-	if (prev == SLOT_NONE)
-		co->exp_first = slot;
-	else
-		d->tracks[prev].next = slot;
-	if (t->next == SLOT_NONE)
-		co->exp_last = slot;
-	else
-		d->tracks[t->next].prev = slot;
-	co->n_exposed++;
-}
-
-static void unexpose(struct detector *d, struct cohort *co, uint32_t slot)
-{
-	struct track *t = &d->tracks[slot];
-
-	if (t->exp_ns == T_NEVER)
-		return;
-	if (t->prev != SLOT_NONE)
-		d->tracks[t->prev].next = t->next;
-	else
-		co->exp_first = t->next;
-	if (t->next != SLOT_NONE)
-		d->tracks[t->next].prev = t->prev;
-	else
-		co->exp_last = t->prev;
-	t->exp_ns = T_NEVER;
-	co->n_exposed--;
-}
-
-/* Puts it among the waiting, unless it is there already or belongs elsewhere. */
-static int wait_again(struct detector *d, struct cohort *co, uint32_t slot)
-{
-	struct track *t = &d->tracks[slot];
-
-	if (!t->is_client || t->is_unheld || t->exp_ns != T_NEVER || t->heap_pos != SLOT_NONE)
-		return 0;
-	return minheap_set(&co->waiting, waiting_pos(d), slot, t->use_end_ns);
-}
-
-/* An open at @opened_ns, told at @now_ns, passes over all that had lain idle for tmin. */
-static int pass_over(struct detector *d, struct cohort *co, int64_t opened_ns, int64_t now_ns)
-{
-	for (;;) {
-		const struct minheap_item *top = minheap_top(&co->waiting);
-		uint32_t slot;
-		int64_t key;
-		int err;
-
-		if (!top || top->key + d->p.tmin_ns >= opened_ns)
-			return 0;
-		slot = top->slot;
-		key = top->key;
-		minheap_remove(&co->waiting, waiting_pos(d), slot);
-		if (!d->tracks[slot].is_client)
-			continue;
-		if (d->tracks[slot].use_end_ns <= key) {
-			expose(d, co, slot, now_ns);
-			continue;
-		}
-		err = wait_again(d, co, slot);
-		if (err)
-			return err;
-	}
-}
 
 /* --- leaving --- */
 
@@ -109,18 +32,23 @@ static void note_left(struct detector *d, const struct cohort *co, const struct 
 }
 
 /* It came back (was used again, or closed by its own program): others may stay away as long. */
-static void note_return(struct detector *d, struct cohort *co, const struct track *t,
+static void note_return(struct detector *d, struct cohort *co, const struct track *t, bool by_close,
 			int64_t now_ns)
 {
-	int64_t absence_ns = t->exp_ns == T_NEVER ? 0 : now_ns - t->exp_ns;
+	struct comeback c = {.absence_ns = t->exp_ns == T_NEVER ? 0 : now_ns - t->exp_ns};
+	bool is_first_use = !by_close && co->sign_on != UINT64_MAX && !track_has_worked(t, co);
 
+	c.is_first = by_close || is_first_use;
 	cohort_rotate(d, co, now_ns);
-	habit_note(&co->habit, now_ns, absence_ns);
-	co->n_ret++;
+	if (c.absence_ns)
+		habit_note(&co->habit, now_ns, c.absence_ns);
+	co->returns.n++;
+	co->closes_ret.n += by_close;
+	co->first_uses.n += is_first_use;
 	if (co->usage == SLOT_NONE)
 		return;
 	d->usages[co->usage].n_ret++;
-	service_note_return(d, &d->usages[co->usage], co, now_ns, absence_ns);
+	service_note_return(d, &d->usages[co->usage], co, now_ns, &c);
 }
 
 static void note_idle(struct detector *d, const struct cohort *co, int64_t idle_ns)
@@ -137,7 +65,7 @@ static int forget(struct detector *d, uint32_t slot)
 	struct cohort *co = cohort_at(d, cohort);
 	int err;
 
-	unexpose(d, co, slot);
+	passed_remove(d, co, slot);
 	minheap_remove(&co->waiting, waiting_pos(d), slot);
 	opener_unref(d, t->opener);
 	t->cohort = SLOT_NONE;
@@ -174,6 +102,7 @@ static void init_track(struct detector *d, const struct proctab *pt, uint32_t sl
 		.prev = SLOT_NONE,
 		.next = SLOT_NONE,
 		.tick = d->n_ticks,
+		.reaped_ns = T_NEVER,
 		.opened_before = (uint32_t)counts->opened - !c->adopted,
 		.closed_before = (uint32_t)counts->closed,
 		.app_closed_before = (uint32_t)d->usages[c->usage].app_closed,
@@ -220,7 +149,7 @@ static int count_open(struct detector *d, uint32_t cohort, uint32_t slot, const 
 	if (!err)
 		opener_at(d, d->tracks[slot].opener)->last_open_ns = ev->t_ns;
 	co->last_open_ns = ev->t_ns;
-	return pass_over(d, co, ev->t_ns, ev->t_ns) ? -ENOMEM : err;
+	return passed_by_open(d, co, ev->t_ns, ev->t_ns) ? -ENOMEM : err;
 }
 
 int track_open(struct detector *d, const struct proctab *pt, const struct event *ev,
@@ -249,7 +178,7 @@ int track_open(struct detector *d, const struct proctab *pt, const struct event 
 	/* Nobody saw in which order adopted ones were opened, or past which others. */
 	if (!ev->open.adopted)
 		err = count_open(d, cohort, ch->conn, ev);
-	if (wait_again(d, cohort_at(d, cohort), ch->conn) || cohort_mark(d, cohort))
+	if (passed_wait(d, cohort_at(d, cohort), ch->conn) || cohort_mark(d, cohort))
 		err = -ENOMEM;
 	return err;
 }
@@ -292,11 +221,11 @@ static void use(struct detector *d, struct cohort *co, uint32_t slot, const stru
 	if (dt && t->is_client && c->tx_ns != T_NEVER)
 		note_idle(d, co, c->tx_ns - t->use_end_ns);
 	if (is_counted)
-		note_return(d, co, t, now_ns);
+		note_return(d, co, t, false, now_ns);
 	t->is_counted = is_counted;
 	t->is_used = true;
 	note_left(d, co, t, RESOLVED_USED_AGAIN);
-	unexpose(d, co, slot);
+	passed_remove(d, co, slot);
 	if (c->rx_ns != T_NEVER && c->rx_ns > t->use_end_ns)
 		t->use_end_ns = c->rx_ns;
 }
@@ -314,6 +243,8 @@ static int exchange(struct detector *d, uint32_t slot, const struct conn *c, int
 		t->hb = 0;
 	else if (t->hb < UINT8_MAX)
 		t->hb++;
+	if (t->tx && d->n_ticks - t->tick >= 2)
+		passed_note_quiet(co, t);
 	if (t->hb < HEARTBEAT_REPEATS)
 		use(d, co, slot, c, now_ns);
 	t->per_ns = per_ns;
@@ -326,8 +257,8 @@ static int exchange(struct detector *d, uint32_t slot, const struct conn *c, int
 	t->is_client = conn_is_clients_turn(c);
 	co->last_ns = now_ns;
 	if (!t->is_client)
-		unexpose(d, co, slot);
-	if (wait_again(d, co, slot))
+		passed_remove(d, co, slot);
+	if (passed_wait(d, co, slot))
 		return -ENOMEM;
 	return cohort_mark(d, cohort);
 }
@@ -388,11 +319,11 @@ int track_io(struct detector *d, const struct proctab *pt, const struct event *e
 	if (take_baseline(t, c)) {
 		/* use_end went back in time: its key must not be later. */
 		minheap_remove(&co->waiting, waiting_pos(d), ch->conn);
-		return wait_again(d, co, ch->conn);
+		return passed_wait(d, co, ch->conn);
 	}
 	if (c->tx <= t->tx && c->rx <= t->rx) {
 		t->is_client = conn_is_clients_turn(c);
-		return wait_again(d, co, ch->conn);
+		return passed_wait(d, co, ch->conn);
 	}
 	if (is_half_beat(t, c))
 		return 0; /* the answer brings the whole */
@@ -443,9 +374,21 @@ int track_fin(struct detector *d, const struct proctab *pt, const struct event *
 	if (!t->is_client && ev->t_ns > t->use_end_ns)
 		t->use_end_ns = ev->t_ns;
 	t->is_client = true;
-	if (wait_again(d, cohort_at(d, t->cohort), ch->conn))
+	if (ev->fin == FIN_PEER && ghost_is_due(d, cohort_at(d, t->cohort), t, ev->t_ns))
+		t->reaped_ns = ev->t_ns;
+	if (passed_wait(d, cohort_at(d, t->cohort), ch->conn))
 		return -ENOMEM;
 	return cohort_mark(d, t->cohort);
+}
+
+/*
+ * Its program came back to it and found that the server had ended it: it was not lost. A driver
+ * that closes at once has not come back, it has just been told.
+ */
+static bool is_found_dead(const struct track *t, const struct conn *c, const struct event *ev)
+{
+	return ev->close == CLOSE_APP && c && !conn_has_slot(c) && c->fin_how != FIN_SHUTDOWN &&
+	       t->exp_ns != T_NEVER && ev->t_ns - c->fin_ns >= NS_PER_S;
 }
 
 int track_close(struct detector *d, const struct proctab *pt, const struct event *ev,
@@ -454,6 +397,7 @@ int track_close(struct detector *d, const struct proctab *pt, const struct event
 	struct track *t = find_track(d, ch);
 	const struct conn *c;
 	struct cohort *co;
+	int err = 0;
 
 	if (!t)
 		return 0;
@@ -469,10 +413,14 @@ int track_close(struct detector *d, const struct proctab *pt, const struct event
 			note_idle(d, co, ev->t_ns - t->use_end_ns);
 		/* Its goodbye to the server, just before, may have counted already. */
 		if (!t->is_counted || ev->t_ns - t->io_ns >= PAUSE_NS)
-			note_return(d, co, t, ev->t_ns);
+			note_return(d, co, t, true, ev->t_ns);
+	} else if (is_found_dead(t, c, ev)) {
+		note_return(d, co, t, true, ev->t_ns);
 	}
+	if (ghost_note_close(d, co, ch->conn, c, ev))
+		err = -ENOMEM;
 	note_left(d, co, t, RESOLVED_DRAINED);
-	return forget(d, ch->conn);
+	return forget(d, ch->conn) ? -ENOMEM : err;
 }
 
 /* --- who holds it --- */
@@ -486,10 +434,10 @@ static int set_unheld(struct detector *d, uint32_t slot, bool is_unheld)
 		return 0;
 	t->is_unheld = is_unheld;
 	if (is_unheld) {
-		unexpose(d, co, slot);
+		passed_remove(d, co, slot);
 		minheap_remove(&co->waiting, waiting_pos(d), slot);
 	}
-	if (wait_again(d, co, slot))
+	if (passed_wait(d, co, slot))
 		return -ENOMEM;
 	return cohort_mark(d, t->cohort);
 }
@@ -527,7 +475,7 @@ static int hand_over(struct detector *d, const struct proctab *pt, uint32_t slot
 		return 0;
 	if (co->last_open_ns < c->opened_ns)
 		co->last_open_ns = c->opened_ns;
-	return pass_over(d, co, c->opened_ns, now_ns);
+	return passed_by_open(d, co, c->opened_ns, now_ns);
 }
 
 static int join_holder(struct detector *d, const struct proctab *pt, uint32_t slot, uint32_t cohort,
@@ -545,8 +493,8 @@ static int join_holder(struct detector *d, const struct proctab *pt, uint32_t sl
 	detector_ref(d, co->usage);
 	cohort_enter(d, cohort);
 	if (exp_ns != T_NEVER)
-		expose(d, co, slot, exp_ns);
-	if (wait_again(d, co, slot))
+		passed_add(d, co, slot, exp_ns);
+	if (passed_wait(d, co, slot))
 		return -ENOMEM;
 	return cohort_mark(d, cohort);
 }

@@ -176,6 +176,16 @@ static uint32_t alert_of(const struct detector *d, uint32_t usage)
 	return SLOT_NONE;
 }
 
+/* Of the cohort whose connections may stay away for longest. */
+static void view_habit(const struct cohort *co, struct usage_view *v)
+{
+	if (co->tx_ns < v->tx_ns || (co->tx_ns == v->tx_ns && !co->tail.n))
+		return;
+	v->tx_ns = co->tx_ns;
+	v->longest_absence_ns = co->tail.longest_ns;
+	v->tail_demand = tail_demand(&co->tail);
+}
+
 void detector_usage(const struct detector *d, const struct proctab *pt, uint32_t usage,
 		    struct usage_view *ret)
 {
@@ -208,9 +218,10 @@ void detector_usage(const struct detector *d, const struct proctab *pt, uint32_t
 		ret->rate_high = rate.high;
 	}
 	ret->longest_idle_ns = u->longest_idle_ns;
-	for (uint32_t i = u->first_cohort; i != SLOT_NONE; i = cohort_at(d, i)->next_of_usage)
-		if (cohort_at(d, i)->tx_ns > ret->tx_ns)
-			ret->tx_ns = cohort_at(d, i)->tx_ns;
+	for (uint32_t i = u->first_cohort; i != SLOT_NONE; i = cohort_at(d, i)->next_of_usage) {
+		ret->reaped += cohort_at(d, i)->n_ghosts;
+		view_habit(cohort_at(d, i), ret);
+	}
 	view_conns(d, pt, pu, ret);
 }
 

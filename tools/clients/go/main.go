@@ -2,9 +2,10 @@
 
 // goclient KIND healthy|leak=1/N REQUESTS-PER-MINUTE SECONDS serves made-up requests.
 //
-//	pq    database/sql over lib/pq, one pool; the leak returns on an error without rows.Close
-//	pgx   pgxpool; the leak returns on an error without conn.Release
-//	open  database/sql, a pool of its own for each request; the leak forgets db.Close
+//	pq       database/sql over lib/pq, one pool; the leak returns on an error without rows.Close
+//	default  the same with the pool's defaults: no maximum, two idle ones are kept
+//	pgx      pgxpool; the leak returns on an error without conn.Release
+//	open     database/sql, a pool of its own for each request; the leak forgets db.Close
 //
 // One arrival in ten brings three requests at once, as a page that asks for three things does.
 // Each leak is told on stdout as "leak UNIX-SECONDS". Settings are libpq's.
@@ -52,14 +53,24 @@ func readOrder(db *sql.DB, id int, fails bool) error {
 	return rows.Err()
 }
 
-func servePq() handler {
+func open() *sql.DB {
 	db, err := sql.Open("postgres", "sslmode=disable")
 	if err != nil {
 		log.Fatal(err)
 	}
+	return db
+}
+
+func servePq() handler {
+	db := open()
 	db.SetMaxOpenConns(120)
 	db.SetMaxIdleConns(5)
 	db.SetConnMaxLifetime(4 * time.Minute)
+	return func(id int, fails bool) error { return readOrder(db, id, fails) }
+}
+
+func serveDefault() handler {
+	db := open()
 	return func(id int, fails bool) error { return readOrder(db, id, fails) }
 }
 
@@ -95,11 +106,8 @@ func servePgx() handler {
 
 func serveOpen() handler {
 	return func(id int, fails bool) error {
-		db, err := sql.Open("postgres", "sslmode=disable")
-		if err != nil {
-			return err
-		}
-		if err = readOrder(db, id, false); fails && err == nil {
+		db := open()
+		if err := readOrder(db, id, false); fails && err == nil {
 			tellLeak()
 			return errRejected
 		}
@@ -122,10 +130,10 @@ func oneIn(behaviour string) int {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 5 {
-		log.Fatal("goclient pq|pgx|open healthy|leak=1/N REQUESTS-PER-MINUTE SECONDS")
+		log.Fatal("goclient pq|default|pgx|open healthy|leak=1/N REQUESTS-PER-MINUTE SECONDS")
 	}
 	serve, ok := map[string]func() handler{
-		"pq": servePq, "pgx": servePgx, "open": serveOpen}[os.Args[1]]
+		"pq": servePq, "default": serveDefault, "pgx": servePgx, "open": serveOpen}[os.Args[1]]
 	perMinute, err := strconv.ParseFloat(os.Args[3], 64)
 	seconds, err2 := strconv.ParseFloat(os.Args[4], 64)
 	if !ok || err != nil || err2 != nil {
