@@ -53,7 +53,7 @@ all_of_tools/gen/ALL := $(patsubst %.c,%.o,$(wildcard tools/gen/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-build deps-demo deps-test tools check check-root test e2e demo bench ledger fuzz bench-detector \
+.PHONY: all deps deps-build deps-demo deps-test tools check check-root test e2e demo bench ledger fuzz bench-detector record-clients \
 	format format-check install clean help
 
 all: $(O)/connleak ## build build/connleak
@@ -186,6 +186,16 @@ demo: deps-demo ## the outage of the README, caught: 3 and a half minutes, needs
 bench: deps-test ## what it costs, beside tcplife and tcpstates: 3 minutes, needs root; FULL=1
 	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools
 	$(Q)tools/bench.sh $(O)/connleak $(O)/tools $(if $(MARKDOWN),--markdown)
+
+bench-detector: deps-test ## false alarms, recall and delay beside its rivals: HOURS=10000 RUNS=50 SEED=N MARKDOWN=1
+	$(Q)$(MAKE) --no-print-directory $(O)/tools/bench_detector
+	$(Q)$(O)/tools/bench_detector --hours $(or $(HOURS),10000) --runs $(or $(RUNS),50) \
+		$(if $(SEED),--seed $(SEED)) $(if $(MARKDOWN),--markdown)
+
+record-clients: deps-test ## record real clients again, OUT=FOLDER: an hour, needs root
+	$(Q)tools/deps.sh record
+	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools
+	$(Q)CONNLEAK=$(O)/connleak tools/record_clients.sh $(or $(OUT),recordings)
 
 ledger: deps-test ## do the counts add up? 1,000,000 connections, needs root; CONNECTS=N SEED=N
 	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools

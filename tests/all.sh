@@ -34,6 +34,7 @@ step "unit tests" make --no-print-directory -j"$jobs" -s check
 step "unit tests with sanitizers" make --no-print-directory -j"$jobs" -s O=build-san \
 	SAN=address,undefined CFLAGS="-O1 -g" check
 step "documentation" tests/run.sh tests/test_docs.sh
+step "recordings" tests/run.sh tests/test_recordings.sh tests/test_incident.sh
 step "format" make --no-print-directory format-check
 step "kernel tests" make --no-print-directory -s -j"$jobs" check-root
 step "end to end" make --no-print-directory -s e2e

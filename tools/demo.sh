@@ -133,7 +133,7 @@ say "connleak's demo: an outage, caught before it happens. About 3 and a half mi
 	"  orders-v2.3.10   the same, fixed" \
 	"  pool             a healthy pool: opens 30 connections and closes none" \
 	"Four canaries (connleak canary --exe ... --for 3m --detect 3) watch one each. They" \
-	"must pass all but v2.3.9. Three minutes without a sign exclude a leak of 2.7 a" \
+	"must pass all but v2.3.9. Three minutes exclude a leak of 1.8 to 2.7 a" \
 	"minute, not the 0.5 a minute that connleak excludes by default: that takes 15." \
 	""
 pg_start 100 || exit

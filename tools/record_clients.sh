@@ -113,10 +113,10 @@ command_of() # PROGRAM:KIND LEAKS RATE - sets the array `command`
 	local program=${1%%:*} kind=${1#*:} jars=/usr/share/java run_s=$((seconds + late_s + 120))
 	local behaviour=healthy heap=-Xmx64m
 	[ "$2" = - ] || behaviour=leak=$2
-	# how often the collector runs
+	# how often the collector runs of itself
 	case $kind in
-	finalizer) heap="-Xmx48m -Xmn6m" ;;
-	finalizer-slow) kind=finalizer && heap="-Xmx48m -Xmn16m" ;;
+	tenured) heap="-Xmx48m -Xmn6m" ;;
+	finalizer*) heap="-Xmx256m -Xmn128m" ;;
 	esac
 	case $program in
 	goclient) command=("$app/goclient") ;;
@@ -149,7 +149,7 @@ record()
 
 is_recording() # NAME
 {
-	grep -q '^recording to' "$scratch/$1.record"
+	grep -qs "^recording to" "$scratch/$1.record"
 }
 
 start_pooler() # NAME PORT
@@ -230,7 +230,8 @@ await_recordings() # NAME... - until each says so; 20 s
 
 record_batch() # BATCH
 {
-	local batch name leaks program rate driver recorded=() late=()
+	local batch name leaks program rate driver recorded=() late=() seconds=$seconds
+	[ "$1" != long ] || seconds=$((2 * seconds))
 	rm -f "$scratch/go_now"
 	while read -r batch name leaks program rate driver; do
 		start_client "$name" "$leaks" "$program" "$rate"

@@ -154,6 +154,9 @@ static void a_control_leaks_as_fast_only_if_it_does(void **state)
 	c = compare(6, 0, 1000, 1000);
 	assert_int_equal(c.result, COMPARISON_SAME);
 	assert_false(baseline_control_leaks(&c));
+	/* there is nothing that could be old */
+	c = compare(0, 20, 1000, 1000);
+	assert_false(baseline_control_leaks(&c));
 	c = compare(2, 2, 1000, 1000);
 	assert_false(baseline_control_leaks(&c));
 	c = compare(6, 4, 1000, 9000);

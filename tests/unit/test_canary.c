@@ -325,7 +325,7 @@ static void adopted_ones_that_lie_idle_do_not_lengthen_the_watch(void **state)
 	assert_near(v.needed_window_s, 583, 0.01);
 }
 
-/* A process that opened one and lets it lie: nothing was opened since, so nothing passed it over. */
+/* A process that opened one and lets it lie: nothing was opened since, nothing passed it over. */
 static void the_newest_of_each_process_counts_as_well(void **state)
 {
 	struct verdict v;
@@ -351,7 +351,7 @@ static void the_newest_of_each_process_counts_as_well(void **state)
 	}
 }
 
-/* A leak is in one service's code: of five services with one each it is one that may have leaked. */
+/* A leak is in one service: of five with one connection each it is one that may have leaked. */
 static void of_many_services_the_one_that_has_most_counts(void **state)
 {
 	static const char *const groups[] = {"a", "b", "c", "d", "d"};

@@ -19,7 +19,10 @@ import java.util.concurrent.Executors;
  * parked     HikariCP, 30 connections opened at the start and hardly ever used
  * jdbc       DriverManager, a connection for each request; the leak leaves it in a map of open
  *            orders when the order fails
- * finalizer  the same without the map: the driver's finalizer closes what the collector finds
+ * tenured    the same without the map, in a small heap: the driver's finalizer closes what the
+ *            collector finds in the young generation, and the rest stays
+ * finalizer  the same in a heap of which all is collected every 40 s: everything is closed, late
+ * finalizer-slow  every 100 s
  *
  * One arrival in ten brings three requests at once. Each leak is told on stdout as
  * "leak UNIX-SECONDS". Settings: PGHOST, PGPORT, PGUSER, PGDATABASE.
@@ -86,6 +89,20 @@ public final class Client {
 		}
 	}
 
+	/** As the distributed collector of RMI does. */
+	private static void collectEvery(int seconds) {
+		Thread thread = new Thread(() -> {
+			try {
+				for (;; Thread.sleep(seconds * 1000L))
+					System.gc();
+			} catch (InterruptedException e) {
+				Thread.currentThread().interrupt();
+			}
+		});
+		thread.setDaemon(true);
+		thread.start();
+	}
+
 	private static Source sourceOf(String kind) {
 		switch (kind) {
 		case "hikari":
@@ -96,6 +113,12 @@ public final class Client {
 			keepsOrders = true;
 			return () -> DriverManager.getConnection(url());
 		case "finalizer":
+			collectEvery(40);
+			return () -> DriverManager.getConnection(url());
+		case "finalizer-slow":
+			collectEvery(100);
+			return () -> DriverManager.getConnection(url());
+		case "tenured":
 			return () -> DriverManager.getConnection(url());
 		default:
 			throw new IllegalArgumentException(kind);

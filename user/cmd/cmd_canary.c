@@ -507,6 +507,10 @@ int cmd_canary(int argc, char **argv)
 		fprintf(stderr, "connleak: --replay: a recording and a program at once\n");
 		return EXIT_USAGE;
 	}
+	if (o.control.n && !o.program && !o.options.target.n) {
+		fprintf(stderr, "connleak: --baseline: compares with a target: name one\n");
+		return EXIT_USAGE;
+	}
 	if (o.as_user && !o.program) {
 		fprintf(stderr, "connleak: --as: for a program that canary starts (-- PROGRAM)\n");
 		return EXIT_USAGE;

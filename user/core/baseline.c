@@ -59,7 +59,8 @@ void baseline_compare(const struct comparison_side *candidate,
 
 bool baseline_control_leaks(const struct comparison *c)
 {
-	return c->result == COMPARISON_SAME && c->control_abandoned >= MIN_ABANDONED &&
+	return c->result == COMPARISON_SAME && c->abandoned >= MIN_ABANDONED &&
+	       c->control_abandoned >= MIN_ABANDONED &&
 	       2 * (double)c->control_abandoned * c->exposure >=
 		       (double)c->abandoned * c->control_exposure;
 }

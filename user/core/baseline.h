@@ -46,7 +46,10 @@ struct comparison {
 void baseline_compare(const struct comparison_side *candidate,
 		      const struct comparison_side *control, struct comparison *ret);
 
-/* Does the control leave at least half as many behind per exposure, and more than two? */
+/*
+ * Do both leave something behind, three at least, and the control per exposure at least half as
+ * much?
+ */
 bool baseline_control_leaks(const struct comparison *c);
 
 const char *comparison_name(enum comparison_result r); /* "same", "worse", "unknown" */

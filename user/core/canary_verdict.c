@@ -197,8 +197,8 @@ static void explain_named(const struct canary *c, struct verdict *v)
 	if (isnan(v->named_leak_per_min))
 		snprintf(buf, sizeof(buf), "; no leak is sure to be named in this time");
 	else if (v->threads)
-		snprintf(buf, sizeof(buf), "; what is named rests on %u threads that open",
-			 v->threads);
+		snprintf(buf, sizeof(buf), "; what is named rests on %u thread%s that open%s",
+			 v->threads, v->threads == 1 ? "" : "s", v->threads == 1 ? "s" : "");
 	else
 		snprintf(buf, sizeof(buf), "; what is named rests on 8 threads that open, a guess");
 	add(v->why, sizeof(v->why), buf);

@@ -52,7 +52,7 @@ struct usage_view {
 	uint32_t k, k_own; /* rungs, largest cohort */
 	uint32_t idle;	   /* client's turn, idle >= tmin */
 	uint32_t abandoned;
-	uint32_t reaped; /* rungs that the server has ended since, of any cohort */
+	uint32_t reaped;      /* rungs that the server has ended since, of any cohort */
 	uint32_t passed_over; /* detector_left_idle(), whenever last used: the canary's m */
 	uint64_t exchanges;   /* uses seen: requests answered, roughly */
 	double rate_per_min, rate_low, rate_high; /* NAN: not measured */

@@ -310,7 +310,7 @@ struct curve {
 	uint32_t fired[MAX_LEAKED + 1];
 };
 
-/* How many of the points it takes; MAX_LEAKED + 1: more than there are. One more never undoes it. */
+/* How many of the points it takes; MAX_LEAKED + 1: more than there are. One more undoes nothing. */
 static uint32_t points_needed(struct trial *t, const struct leaked *points)
 {
 	uint32_t lo = CANARY_K, hi = 2 * CANARY_K;
