@@ -36,9 +36,10 @@ trap 'exit 143' TERM
 mount -t tmpfs connleak /opt/app || exit 5
 cp "$tools/order-service" "$tools/pool" /opt/app/
 PG_WANT_PORT=5432 pg_start 60 || exit
-"$connleak" record --port "$PGPORT" "$file" &
+# other namespaces of this machine may have connections to this port, too
+"$connleak" record --exe /opt/app/order-service --exe /opt/app/pool --wait --port "$PGPORT" "$file" &
 recorder=$!
-sleep 3
+sleep 1
 /opt/app/pool --size 20 --fill-time 20 --qps 20 >/dev/null &
 DD_VERSION=v2.3.8 /opt/app/order-service --rate 10 --duration 300 >/dev/null
 DD_VERSION=v2.3.9 /opt/app/order-service --rate 10 --duration 330 >/dev/null

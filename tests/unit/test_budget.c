@@ -34,6 +34,8 @@ static void note(struct stream *s, int64_t now_ns)
 		}
 		seen->critical[f.kind] += f.severity == SEVERITY_CRITICAL;
 		seen->resolved[f.kind] += f.status == FINDING_RESOLVED;
+		/* a level that fell: nobody knows why */
+		assert_int_equal(f.resolved_because, RESOLVED_NOT);
 		if (f.kind != FINDING_LEAK)
 			assert_null(f.holder);
 		assert_true(f.reason[0]);

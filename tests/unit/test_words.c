@@ -222,6 +222,12 @@ static void the_other_kinds_say_what_they_are(void **state)
 	words_summary(*state, &f);
 	assert_text((struct strbuf *)*state, "order-service (pid 4711): leak is over, its idle "
 					     "connections were closed");
+	f.kind = FINDING_RATE;
+	f.holder = NULL;
+	f.peer.family = 4;
+	f.resolved_because = RESOLVED_NOT;
+	words_summary(*state, &f);
+	assert_text((struct strbuf *)*state, "10.0.4.12:5432: rate is over");
 }
 
 static void a_holder_is_named_by_what_is_known(void **state)

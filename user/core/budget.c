@@ -160,7 +160,7 @@ static void update_budget(struct detector *d, struct pstate *ps, const struct pe
 		return;
 	a = alert_at(d, ps->budget_alert);
 	if (!ps->warn.is_on) {
-		alert_resolve(a, RESOLVED_DRAINED, now_ns);
+		alert_resolve(a, RESOLVED_NOT, now_ns);
 		return;
 	}
 	a->severity = ps->crit.is_on ? SEVERITY_CRITICAL : SEVERITY_WARNING;
@@ -185,7 +185,7 @@ static void update_rate(struct detector *d, struct pstate *ps, const struct peer
 		return;
 	a = alert_at(d, ps->rate_alert);
 	if (!ps->rate.is_on) {
-		alert_resolve(a, RESOLVED_DRAINED, now_ns);
+		alert_resolve(a, RESOLVED_NOT, now_ns);
 		return;
 	}
 	if (left_s <= RATE_CRIT_S)

@@ -130,7 +130,7 @@ static const char *why_resolved(const struct finding *f)
 	case RESOLVED_NOT:
 		break;
 	}
-	return "the condition is over";
+	return NULL; /* a level, or a rate: it is just over */
 }
 
 /* " from main.placeOrder order.go:22", ", first used by Invoice.load Invoice.java:88" */
@@ -204,9 +204,11 @@ static void summary_rate(struct strbuf *sb, const struct finding *f)
 int words_summary(struct strbuf *sb, const struct finding *f)
 {
 	if (f->status == FINDING_RESOLVED) {
+		const char *why = why_resolved(f);
+
 		add_subject(sb, f);
-		return strbuf_printf(sb, ": %s is over, %s", finding_kind_name(f->kind),
-				     why_resolved(f));
+		return strbuf_printf(sb, ": %s is over%s%s", finding_kind_name(f->kind),
+				     why ? ", " : "", why ? why : "");
 	}
 	switch (f->kind) {
 	case FINDING_LEAK:
