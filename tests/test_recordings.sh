@@ -63,7 +63,7 @@ judge()
 	read -r unit kind rule s leaked n < <(first_leak "$1" "$work/out")
 	[ -z "${VERBOSE:-}" ] || printf '%-34s %-10s exit %s %s\n' "$1" "$2" "$4" \
 		"$unit${rule:+ $rule after $s s, $leaked leaked}"
-	if [ "$3" = silent ]; then
+	if [ "$3" = silent ] || [ "$3" = inconclusive ]; then
 		check "$1: leak found by $2" "none" "$unit${rule:+ $rule}"
 		return
 	fi
@@ -78,15 +78,19 @@ judge()
 check_trace() # NAME
 {
 	local last
-	zcat "$data/$1.trace.gz" >"$work/trace" || return
+	zcat "$data/$1.trace.gz" >"$work/trace" || {
+		check "$1.trace.gz" readable missing
+		return 1
+	}
 	last=$(tail -1 "$work/trace")
 	check "$1: ends in good order after 10 minutes or more" 1 \
-		"$(grep -cE '"t_ns":[6-9][0-9]{11},"ev":"end"' <<<"$last")"
+		"$(grep -cE '"t_ns":([6-9][0-9]{11}|[0-9]{13,}),"ev":"end"' <<<"$last")"
 	check "$1: events lost" 0 "$(grep -c '"ev":"lost"' "$work/trace")"
 	check "$1: host" '"host":"app-node-07"' "$(head -1 "$work/trace" | grep -o '"host":"[^"]*"')"
 	check "$1: other paths than the client's" "" \
 		"$(grep -oE '"(exe|script|cgroup)":"/[^"]*"' "$work/trace" |
 			grep -vE '"/(opt/app|usr/(s?bin|lib)|system.slice)/' | sort -u)"
+	return 0
 }
 
 check_replay() # NAME WHAT MAX-S MAX-LEAKED
@@ -111,8 +115,8 @@ check_canary() # NAME WHAT MAX-S MAX-LEAKED
 		status=$?
 		judge "$1" "canary" "$2" $status "$3" "$4"
 		case $2$status in
-		silent0 | silent4 | leak1 | fd_leak1) ;;
-		*) check "$1: exit code of canary, $window" "0 or 4, of a leak 1" $status ;;
+		silent0 | silent4 | inconclusive4 | leak1 | fd_leak1) n_checks=$((n_checks + 1)) ;;
+		*) check "$1: exit code of canary, $window" "of $2" $status ;;
 		esac
 	done
 }
@@ -120,7 +124,7 @@ check_canary() # NAME WHAT MAX-S MAX-LEAKED
 [ -x "$connleak" ] || { echo "skip: needs $connleak (make)" && exit 77; }
 while IFS=$'\t' read -r name replay replay_s replay_leaked canary canary_s canary_leaked _; do
 	case $name in '#'* | '') continue ;; esac
-	check_trace "$name"
+	check_trace "$name" || continue
 	check_replay "$name" "$replay" "$replay_s" "$replay_leaked"
 	check_canary "$name" "$canary" "$canary_s" "$canary_leaked"
 done <"$data/expected.tsv"

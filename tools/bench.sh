@@ -405,7 +405,7 @@ bench_replay()
 {
 	local n name
 	section "Replay"
-	"$tools/mktrace" per-request "$work/replay.trace" --hours 24 --seed 5 >/dev/null || exit 5
+	"$tools/mktrace" request-short "$work/replay.trace" --hours 24 --seed 5 >/dev/null || exit 5
 	gzip -k "$work/replay.trace"
 	n=$(wc -l <"$work/replay.trace")
 	for name in replay.trace replay.trace.gz; do

@@ -165,6 +165,8 @@ static int bench(const struct bench_opts *o)
 	if (!err) {
 		printf("seed %" PRIu64 ", %.0f healthy hours, %d runs of each leaky family\n",
 		       o->seed, o->hours, o->runs ? o->runs : BENCH_RUNS);
+		if (o->leak_hours > 0)
+			printf("leaky runs end %g h after leaking began\n", o->leak_hours);
 		fflush(stdout);
 		err = bench_run(&b);
 	}

@@ -188,12 +188,13 @@ write_truth() # NAME LEAKS RATE DRIVER
 		}' "$scratch/$1.out" >"$out/$1.truth"
 }
 
-# check_client NAME - says what a client complained of, and that it is not there any more
+# check_client NAME - says what a client complained of, and whether it lived through its recording
 check_client()
 {
 	grep -v 'order rejected' "$scratch/$1.err" 2>/dev/null | tail -3 | sed "s/^/$1: /" >&2
-	grep -q . "$cgroups/$1.service/cgroup.procs" && return
-	echo "$1 has ended before its recording: not usable" >&2
+	grep -q . "$cgroups/$1.service/cgroup.procs" &&
+		zcat "$out/$1.trace.gz" | tail -1 | grep -q '"ev":"end"' && return
+	echo "$1 has ended before its recording, or that has: not usable" >&2
 	n_unusable=$((n_unusable + 1))
 }
 

@@ -66,6 +66,8 @@ has_moved()
 wait_for 40 has_moved
 check_json "top: child, parent, child, gone parent, elder, younger" '[5, 0, 4, 0, 3, 0]' \
 	"$work/top.out" "$moved"
+check_json "who took them over has a name" '["python3", "python3"]' "$work/top.out" \
+	"[r['holder']['comm'] for r in d['rows'] if r['holder']['pid'] in ($taker, $orphan)]"
 
 # --- the elder goes too: the younger's
 kill -KILL "$elder"

@@ -101,8 +101,41 @@ check_at_most "connections at the end, recorded and live, differ by" 3 \
 	"$(($(wc -l <"$work/ls_live.out") - $(wc -l <"$work/ls_again.out")))"
 run frames "$CONNLEAK" top -b -n 2 --json --replay "$work/all.trace.gz"
 check_schema "$work/frames.out"
-check_json "the last frames, a second apart" 2 "$work/frames.out" 'len(all)'
+check_json "the last frames, a second apart" 2 "$work/frames.out" 'len({s["time"] for s in all})'
+run slow "$CONNLEAK" top -b --json --speed 1000 --replay "$work/all.trace.gz"
+check_json "no frame is told twice" 0 "$work/slow.out" \
+	'len(all) - len({s["time"] for s in all})'
+start stopped_replay "$CONNLEAK" replay --speed 1 "$work/all.trace.gz"
+sleep 2
+stop stopped_replay INT
+check_equal "a replay that is stopped does not say that the rest is clean" 4 "$status"
+check_equal "nor in words" "" "$(cat "$work/stopped_replay.out")"
+check_match "it says where it stands" 'interrupted' "$(cat "$work/stopped_replay.err")"
 check_match "the last frame says what it suspects" 'suspect|LEAK' "$(tail -1 "$work/frames.out")"
+
+# --- a target that never comes, a pipe that stays silent, the end on a terminal
+run in_vain "$CONNLEAK" canary --wait --pid 4194303 --replay "$work/one.trace"
+check_equal "waited for to the end of the recording" 3 "$status"
+check_match "that is said" 'no connection of pid 4194303' "$(cat "$work/in_vain.err")"
+run too_late "$CONNLEAK" canary --wait=1s --pid 4194303 --replay "$work/one.trace"
+check_equal "waited for as long as was asked" 3 "$status"
+mkfifo "$work/silent"
+exec 8<>"$work/silent"
+for what in replay "ls --replay" "canary --replay" "top -b --replay"; do
+	# shellcheck disable=SC2086
+	start silent "$CONNLEAK" $what "$work/silent"
+	sleep 0.5
+	kill -INT "${run_pid[silent]}"
+	is_over() { ! kill -0 "${run_pid[silent]}" 2>/dev/null; }
+	wait_for 5 is_over || failed "SIGINT ends $what at a silent pipe" "it ends" "it waits"
+	stop silent KILL
+	check_equal "$what: nothing was judged" 5 "$status"
+done
+exec 8>&-
+sed '12q' "$work/one.trace" >"$work/short.trace"
+run view "$PYTHON" "$e2e/clients/view_end.py" "$CONNLEAK" top --speed 0 --replay "$work/short.trace"
+check_match "the view stands still at the end of a recording: ticks of cpu in 2 s" \
+	'^end, exit 0, [0-9] ticks$' "$(cat "$work/view.out")"
 
 # --- traces that are not as they should be
 run missing "$CONNLEAK" replay "$work/nothing-here"

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "../../user/core/detector_impl.h"
 #include "stream.h"
 
 /* --- healthy --- */
@@ -281,6 +282,25 @@ static void a_process_is_found_by_a_usage_that_has_become_quiet(void **state)
 	stream_release(&s);
 }
 
+/* Every 18 s: five rungs take 72 s of their span, eight 126; six or seven over 100 s are enough. */
+static void the_canary_takes_more_rungs_for_less_time(void **state)
+{
+	struct stream s;
+
+	(void)state;
+	assert_int_equal(canary_k(59 * NS_PER_S), UINT32_MAX);
+	assert_int_equal(canary_k(60 * NS_PER_S), 8);
+	assert_int_equal(canary_k(79 * NS_PER_S), 8);
+	assert_int_equal(canary_k(80 * NS_PER_S), 7);
+	assert_int_equal(canary_k(100 * NS_PER_S), 6);
+	assert_int_equal(canary_k(120 * NS_PER_S), 5);
+	assert_int_equal(canary_k(1000 * NS_PER_S), 5);
+	stream_begin(&s, true);
+	leak(&s, 1, 300, 18, 1);
+	fires(&s, RULE_CANARY, 125, 145);
+	stream_release(&s);
+}
+
 static void every_request_leaks_10_a_minute_canary_within_150_s(void **state)
 {
 	struct finding f;
@@ -526,6 +546,7 @@ int main(void)
 		cmocka_unit_test(hundreds_of_adopted_ones_do_not_hide_new_ones),
 		cmocka_unit_test(a_heartbeat_that_is_caught_half_way_is_no_return),
 		cmocka_unit_test(a_process_is_found_by_a_usage_that_has_become_quiet),
+		cmocka_unit_test(the_canary_takes_more_rungs_for_less_time),
 		cmocka_unit_test(every_request_leaks_10_a_minute_canary_within_150_s),
 		cmocka_unit_test(cold_agent_finds_20_a_minute_after_333_s),
 		cmocka_unit_test(with_a_healthy_history_20_a_minute_take_92_s),

@@ -445,6 +445,31 @@ static void stdin_may_bring_it_byte_by_byte(void **state)
 	free(packed);
 }
 
+/* Before its first byte, and where no one has opened the other end of a FIFO. */
+static void a_silent_pipe_is_not_waited_for_once_awake(void **state)
+{
+	const char *path = trace_dir_path(state, "fifo");
+	struct replay_run run;
+	int wake[2], fd;
+
+	assert_int_equal(pipe(wake), 0);
+	assert_int_equal(write(wake[1], "x", 1), 1);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	run = replay_run(path, (struct replay_options){.wake_fd = wake[0]});
+	assert_int_equal(run.opened, -EINTR);
+	/* what is there is read all the same */
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, sample, sizeof(sample) - 1), sizeof(sample) - 1);
+	run = replay_run(path, (struct replay_options){.wake_fd = wake[0]});
+	assert_int_equal(run.opened, 0);
+	assert_int_equal(run.last, -EINTR);
+	assert_true(run.n_events > 0);
+	close(fd);
+	close(wake[0]);
+	close(wake[1]);
+}
+
 static void stdin_is_named(void **state)
 {
 	static const char text[] = EXPLICIT "bad\n";
@@ -566,6 +591,7 @@ int main(void)
 		in_dir(a_name_cannot_move_the_cursor),
 		in_dir(a_pipe_is_read_like_a_file),
 		in_dir(stdin_may_bring_it_byte_by_byte),
+		in_dir(a_silent_pipe_is_not_waited_for_once_awake),
 		cmocka_unit_test(stdin_is_named),
 	};
 

@@ -77,7 +77,8 @@ struct bench_total {
 	double hours;
 	uint64_t false_alarms;
 	uint32_t runs, found;
-	struct sums found_s, leaked; /* a leak that is not found counts as never: INFINITY */
+	uint32_t ran_out, found_of_those; /* leaks that took a server's last slot in their run */
+	struct sums found_s, leaked;	  /* a leak that is not found counts as never: INFINITY */
 };
 
 /* The caller owes bench_total_release(). */

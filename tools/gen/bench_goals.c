@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "../../user/core/stats.h"
+
 #define GOAL_HOURS    10000.0
 #define GOAL_RECALL   0.99
 #define GOAL_COVERAGE 0.85
@@ -19,7 +21,7 @@ static void say(bool holds, const char *goal, const char *figure)
 static void false_alarms(const struct bench *b)
 {
 	struct bench_total t;
-	char figure[160];
+	char figure[240];
 
 	bench_total(b, GROUP_HEALTHY, TRIAL_CONNLEAK, &t);
 	snprintf(figure, sizeof(figure), "%llu in %.0f h (below %.2g per 1,000 h at 95 %%)%s",
@@ -34,7 +36,7 @@ static void false_alarms(const struct bench *b)
 static void recall(const struct bench *b)
 {
 	uint32_t n = 0, found = 0, warned = 0, late = 0;
-	char figure[160];
+	char figure[240];
 
 	for (uint32_t i = 0; i < b->n_families; i++) {
 		const struct bench_family *bf = &b->families[i];
@@ -62,7 +64,7 @@ static void recall(const struct bench *b)
 static void incident(const struct bench *b, const char *family, double most)
 {
 	const struct bench_family *bf = bench_find(b, family);
-	char goal[160], figure[160];
+	char goal[160], figure[240];
 	struct bench_total t;
 	double leaked, late_s;
 
@@ -86,7 +88,7 @@ static void canary_time(const struct bench *b)
 	for (uint32_t i = 0; i < b->n_canaries; i++) {
 		const struct bench_canary *c = &b->canaries[i];
 		struct sums s = {0};
-		char figure[160];
+		char figure[240];
 		double p95;
 
 		if (c->f || c->at.leaks_per_min != 10 || c->at.requests_per_min > 0)
@@ -109,7 +111,7 @@ static void canary_pass(const struct bench *b)
 {
 	for (uint32_t i = 0; i < b->n_canaries; i++) {
 		const struct bench_canary *c = &b->canaries[i];
-		char goal[160], figure[160];
+		char goal[160], figure[240];
 		uint32_t pass = 0;
 
 		if (c->f || c->at.leaks_per_min != 0.5)
@@ -119,7 +121,8 @@ static void canary_pass(const struct bench *b)
 		snprintf(goal, sizeof(goal),
 			 "a leak of exactly --detect passes at most 1 %% of %.0f min canaries",
 			 c->window_s / 60);
-		snprintf(figure, sizeof(figure), "%u of %u", pass, c->n);
+		snprintf(figure, sizeof(figure), "%u of %u (below %.1f %% at 95 %%)", pass, c->n,
+			 100 * stats_poisson_upper(pass, 0.95) / c->n);
 		say(pass <= GOAL_PASS * c->n, goal, figure);
 	}
 }
@@ -128,7 +131,7 @@ static void against(const struct bench *b, int d, const struct bench_total *own_
 		    struct bench_total *own_leaky)
 {
 	struct bench_total healthy, leaky;
-	char goal[200], figure[200], their[BENCH_NUMBER], own[BENCH_NUMBER];
+	char goal[200], figure[240], their[BENCH_NUMBER], own[BENCH_NUMBER];
 	double own_s = sums_quantile(&own_leaky->found_s, 0.5), s;
 	bool is_quieter, is_better, is_earlier;
 
@@ -166,7 +169,7 @@ static void rivals(const struct bench *b)
 static void coverage(const struct bench *b, bool is_eta, const char *what)
 {
 	uint32_t covered, n;
-	char goal[160], figure[160];
+	char goal[160], figure[240];
 
 	bench_coverage(b, AT_ALARM, is_eta, &covered, &n);
 	snprintf(goal, sizeof(goal), "the 90 %% interval of the %s covers 85 %% (constant rate)",
@@ -179,7 +182,7 @@ static void coverage(const struct bench *b, bool is_eta, const char *what)
 static void families(const struct bench *b)
 {
 	uint32_t healthy = 0, leaky = 0;
-	char figure[160];
+	char figure[240];
 
 	for (uint32_t i = 0; i < b->n_families; i++) {
 		healthy += b->families[i].group == GROUP_HEALTHY;

@@ -30,6 +30,8 @@ static void add_trial(struct bench_total *s, const struct trial *t, int detector
 		return;
 	s->runs++;
 	s->found += score->is_found;
+	s->ran_out += !isnan(t->exhausted_s);
+	s->found_of_those += score->is_found && !isnan(t->exhausted_s);
 	sums_add(&s->found_s, score->is_found ? score->found_s : (double)INFINITY);
 	sums_add(&s->leaked, score->is_found ? (double)score->leaked : (double)INFINITY);
 }
@@ -119,16 +121,17 @@ static void print_detector(const struct bench *b, int d, enum bench_group health
 			   enum bench_group leaky_group)
 {
 	char rate[BENCH_NUMBER], upper[BENCH_NUMBER], found[BENCH_NUMBER], s[BENCH_NUMBER],
-		n[BENCH_NUMBER];
+		n[BENCH_NUMBER], out[BENCH_NUMBER];
 	struct bench_total healthy, leaky;
 
 	bench_total(b, healthy_group, d, &healthy);
 	bench_total(b, leaky_group, d, &leaky);
-	printf("| %-35s | %6llu | %6s | %6s | %4u / %4u | %7s | %14s | %12s |\n",
+	printf("| %-37s | %6llu | %6s | %6s | %4u / %4u | %7s | %7s | %14s | %12s |\n",
 	       trial_detector_name(d), (unsigned long long)healthy.false_alarms,
 	       bench_number(rate, bench_rate(&healthy)),
 	       bench_number(upper, bench_upper(healthy.false_alarms, healthy.hours)), leaky.found,
 	       leaky.runs, bench_percent(found, leaky.found, leaky.runs),
+	       bench_percent(out, leaky.found_of_those, leaky.ran_out),
 	       bench_two(s, &leaky.found_s), bench_two(n, &leaky.leaked));
 	bench_total_release(&healthy);
 	bench_total_release(&leaky);
@@ -154,7 +157,7 @@ static void print_group(const struct bench *b, const char *what, enum bench_grou
 	snprintf(title, sizeof(title), "%s: %.0f healthy process-hours", what, t.hours);
 	bench_head(b, title,
 		   "| detector | false alarms | per 1,000 h | below, at 95 % | found | recall "
-		   "| s p50 / p95 | leaked p50 / p95 |");
+		   "| where a server ran out | s p50 / p95 | leaked p50 / p95 |");
 	for (int d = 0; d < (b->o.is_alone ? 1 : TRIAL_DETECTORS); d++)
 		print_detector(b, d, healthy, leaky);
 	bench_total_release(&t);

@@ -336,6 +336,20 @@ static int watch(struct watch *w, enum canary_end *ret_end)
 	}
 }
 
+/* The target is not there. Returns an exit code. */
+static int fail_await(const struct session *s, bool is_interrupted)
+{
+	char what[256];
+
+	target_describe(&s->options->target, what, sizeof(what));
+	if (is_interrupted)
+		fprintf(stderr, "connleak: interrupted before the target appeared\n");
+	else
+		fprintf(stderr, "connleak: no connection of %s in the recording (waited in vain)\n",
+			what);
+	return EXIT_CANNOT;
+}
+
 /*
  * In a recording the target appears when it first connects: with --wait the window starts there.
  * Returns 0 or an exit code.
@@ -343,16 +357,22 @@ static int watch(struct watch *w, enum canary_end *ret_end)
 static int await_in_recording(struct watch *w)
 {
 	const struct session *s = &w->session;
+	int64_t from_ns = s->engine.now_ns;
 	int err = 0, signal;
 	bool was = false;
 
 	if (!s->is_replay || !s->options->wait_ns || !s->options->target.n)
 		return 0;
-	while (!err && !s->has_ended && !has_holder(w, &was) && !was) {
-		enum wake wake = session_wait(&w->session, -1, &signal);
+	while (!err && !has_holder(w, &was) && !was) {
+		enum wake wake;
 
-		if (wake == WAKE_FAILED || wake == WAKE_SIGNAL)
+		if (s->has_ended || s->engine.now_ns - from_ns >= s->options->wait_ns)
+			return fail_await(s, false);
+		wake = session_wait(&w->session, -1, &signal);
+		if (wake == WAKE_FAILED)
 			return EXIT_FAILED;
+		if (wake == WAKE_SIGNAL)
+			return fail_await(s, true);
 		err = session_look(&w->session);
 	}
 	return err;

@@ -88,6 +88,22 @@ static int tell(struct replay *r, const struct finding *f)
 	return err;
 }
 
+/* How it ends. Who stops it has not heard that the rest is clean. */
+static int conclude(const struct replay *r)
+{
+	int err = 0;
+
+	if (!r->session.has_ended)
+		fprintf(stderr, "connleak: interrupted: the rest of the trace was not judged\n");
+	else if (!r->n_told && !r->options.is_json)
+		err = session_print("nothing found\n");
+	if (err)
+		return err;
+	if (r->has_leak)
+		return EXIT_LEAK;
+	return r->session.has_ended ? EXIT_CLEAN : EXIT_INCONCLUSIVE;
+}
+
 /* What is news at this tick. Returns 0 or an exit code. */
 static int tell_news(struct replay *r)
 {
@@ -126,11 +142,7 @@ static int run_replay(struct replay *r)
 		else if (wake == WAKE_TICK)
 			err = session_look(s);
 	}
-	if (err)
-		return err;
-	if (!r->n_told && !r->options.is_json)
-		err = session_print("nothing found\n");
-	return err ? err : r->has_leak ? EXIT_LEAK : EXIT_CLEAN;
+	return err ? err : conclude(r);
 }
 
 int cmd_replay(int argc, char **argv)

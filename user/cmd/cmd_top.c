@@ -167,7 +167,9 @@ static int run_batch(struct top *top)
 		err = next_look(top, &is_over);
 		if (err || is_over)
 			return err;
-		err = print_frame(top);
+		/* what stands behind a recording's last tick is no frame */
+		if (session_has_decided(&top->session))
+			err = print_frame(top);
 	}
 	return err;
 }
@@ -217,10 +219,11 @@ static int run_last(struct top *top)
 {
 	struct last_frames l = {0};
 	bool is_over = false;
-	int err;
+	int err = 0;
 
 	do {
-		err = keep_frame(top, &l);
+		if (!l.n || session_has_decided(&top->session))
+			err = keep_frame(top, &l);
 		if (!err)
 			err = next_look(top, &is_over);
 	} while (!err && !is_over);
@@ -290,6 +293,10 @@ static int run_view(struct top *top)
 		err = build(top, &m);
 		if (err)
 			return err;
+		top->view.is_ended = top->session.has_ended;
+		/* so many frames do not follow: not waited for */
+		if (top->session.has_ended && top->frames)
+			next = NEXT_END;
 	}
 	top_model_release(&m);
 	return err;

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,7 +97,9 @@ static int open_signals(struct session *s)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGCHLD);
+	/* a recording has no child to wait for, and what wakes its reader ends it */
+	if (!s->options->replay_path)
+		sigaddset(&set, SIGCHLD);
 	/* nohup means it */
 	if (!is_ignored(SIGHUP))
 		sigaddset(&set, SIGHUP);
@@ -215,6 +218,14 @@ void session_close(struct session *s)
 	s->signal_fd = -1;
 }
 
+/* As slow as asked for, but never later than a clock can tell. */
+static int64_t replay_interval_ns(const struct session *s)
+{
+	double ns = (double)s->source.interval_ns / s->speed;
+
+	return ns < 1e17 ? (int64_t)ns : 100000000 * NS_PER_S;
+}
+
 /* When the next look is due, by the real clock. */
 static void plan_next(struct session *s)
 {
@@ -223,8 +234,7 @@ static void plan_next(struct session *s)
 	if (s->is_replay && !(s->speed > 0))
 		return;
 	now_ns = s->is_replay ? source_bpf_now_ns() : s->snapshot.now_ns;
-	s->next_tick_ns += s->is_replay ? (int64_t)((double)s->source.interval_ns / s->speed)
-					: s->source.interval_ns;
+	s->next_tick_ns += s->is_replay ? replay_interval_ns(s) : s->source.interval_ns;
 	/* a machine that stood still is looked at once, not once for each missed tick */
 	if (s->next_tick_ns <= now_ns && !s->is_replay)
 		s->next_tick_ns = now_ns + s->source.interval_ns;
@@ -280,12 +290,16 @@ int session_look(struct session *s)
 	return err ? session_fail_look(s, err) : 0;
 }
 
-/* Milliseconds until the next look, rounded up; 0: it is due. */
+/* Milliseconds until the next look, rounded up; 0: it is due; -1: none follows. */
 static int wait_ms(const struct session *s)
 {
-	int64_t left_ns = s->next_tick_ns - source_bpf_now_ns();
+	int64_t left_ms = (s->next_tick_ns - source_bpf_now_ns() + NS_PER_MS - 1) / NS_PER_MS;
 
-	return left_ns <= 0 ? 0 : (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS);
+	if (s->has_ended)
+		return -1;
+	if (left_ms > INT_MAX)
+		return INT_MAX;
+	return left_ms <= 0 ? 0 : (int)left_ms;
 }
 
 enum wake session_wait(struct session *s, int input_fd, int *ret_signal)

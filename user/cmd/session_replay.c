@@ -23,11 +23,16 @@ static void ports_text(const struct trace_header *h, char *buf, size_t size)
 int session_replay_open(struct session *s)
 {
 	const struct options *o = s->options;
-	const struct replay_options ro = {.is_strict = o->is_strict, .is_skip_bad = o->is_skip_bad};
+	const struct replay_options ro = {
+		.is_strict = o->is_strict, .is_skip_bad = o->is_skip_bad, .wake_fd = s->signal_fd};
 	struct trace_header header;
 	char why[640] = "out of memory";
 	int err = source_replay_open(&s->source, o->replay_path, &ro, &header, why, sizeof(why));
 
+	if (err == -EINTR) {
+		fprintf(stderr, "connleak: interrupted before the trace began\n");
+		return EXIT_FAILED;
+	}
 	if (err) {
 		fprintf(stderr, "connleak: %s\n", why);
 		/* what is no trace is a failure; a file that cannot be opened is wrong usage */

@@ -62,10 +62,23 @@ static void name_pod(struct holder_info *info, const char *nodename)
 	identity_group(info);
 }
 
+/* Lives the process of @key? Then @ret is what /proc says, start times to a clock tick. */
+static bool look_up(const struct cl_holder_key *key, struct holder_info *ret)
+{
+	int64_t apart_ns;
+
+	*ret = (struct holder_info){.pid = key->tgid};
+	if (procfs_look(ret))
+		return false;
+	apart_ns = ret->start_ns - (int64_t)key->start_ns;
+	return apart_ns > -MAX_START_APART_NS && apart_ns < MAX_START_APART_NS;
+}
+
 static void identify(void *arg, const struct cl_holder_key *key, struct holder_info *info)
 {
 	struct live *l = arg;
 	struct cl_holder h;
+	struct holder_info now;
 	int kernel_err = kernel_holder(l->kernel, key, &h);
 
 	if (!kernel_err) {
@@ -75,6 +88,9 @@ static void identify(void *arg, const struct cl_holder_key *key, struct holder_i
 		if (h.attempts)
 			info->uid = h.uid;
 	}
+	/* who took a connection over has not run one of our programs, which note the name */
+	if (!info->comm[0] && look_up(key, &now))
+		memcpy(info->comm, now.comm, sizeof(info->comm));
 	procfs_identify(info);
 	if (!kernel_err)
 		name_pod(info, h.nodename);
@@ -83,16 +99,12 @@ static void identify(void *arg, const struct cl_holder_key *key, struct holder_i
 static bool watch(void *arg, const struct cl_holder_key *key)
 {
 	struct live *l = arg;
-	struct holder_info now = {.pid = key->tgid};
-	int64_t apart_ns;
+	struct holder_info now;
 
 	kernel_watch_holder(l->kernel, key);
-	/* alive after that: its exit will be told; /proc knows start times to a clock tick */
-	if (!procfs_look(&now)) {
-		apart_ns = now.start_ns - (int64_t)key->start_ns;
-		if (apart_ns > -MAX_START_APART_NS && apart_ns < MAX_START_APART_NS)
-			return true;
-	}
+	/* alive after that: its exit will be told */
+	if (look_up(key, &now))
+		return true;
 	kernel_forget_holder(l->kernel, key);
 	return false;
 }

@@ -90,12 +90,13 @@ const char *trace_input_foreign(const struct trace_input *in)
 	return starts_with(in, "BZh", 3) ? "bzip2" : NULL;
 }
 
+/* Without blocking: a FIFO that nobody writes to yet is waited for where a signal ends the wait. */
 static int open_path(const char *path)
 {
 	int fd;
 
 	do
-		fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	while (fd < 0 && errno == EINTR);
 	return fd;
 }

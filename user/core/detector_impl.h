@@ -33,7 +33,6 @@
 #define MAX_SITES      64  /* of one service, that habits are kept for */
 #define ABANDONED_CAP  512 /* oldest abandoned ones that a ladder stands on */
 #define CANARY_K       5
-#define CANARY_K_SHORT 8
 #define COLD_K	       5
 #define SUM_K	       8 /* rules that add up over cohorts */
 #define WARM_K	       4
@@ -42,6 +41,7 @@
 #define LONG_SPAN_NS   (300 * NS_PER_S)
 #define SHORT_SPAN_NS  (60 * NS_PER_S)
 #define CANARY_SPAN_NS (120 * NS_PER_S)
+#define CANARY_STEP_NS (20 * NS_PER_S)
 #define SUSPECT_K      3
 #define HABIT_TOP      16
 #define GHOST_NS       (300 * NS_PER_S) /* how long one that the server ended stays a rung */
@@ -475,6 +475,21 @@ uint32_t alert_fire(struct detector *d, enum finding_kind kind, enum rule rule, 
 /* Forgets what had resolved before this tick. */
 void alert_sweep(struct detector *d, int64_t now_ns);
 void alert_resolve(struct alert *a, enum resolved_because why, int64_t now_ns);
+/*
+ * Rungs that the canary's rule asks for over a span: 5 over two minutes, one more for each 20 s less,
+ * 8 over one minute; over less than that none are enough.
+ */
+static inline uint32_t canary_k(int64_t span_ns)
+{
+	int64_t less_ns = CANARY_SPAN_NS - span_ns;
+
+	if (span_ns < SHORT_SPAN_NS)
+		return UINT32_MAX;
+	return less_ns <= 0
+		       ? CANARY_K
+		       : CANARY_K + (uint32_t)((less_ns + CANARY_STEP_NS - 1) / CANARY_STEP_NS);
+}
+
 static inline bool alert_is_firing(const struct detector *d, uint32_t alert)
 {
 	return alert != SLOT_NONE && alert_at(d, alert)->status == FINDING_FIRING;

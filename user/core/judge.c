@@ -53,9 +53,7 @@ static void set_rule(const struct detector *d, struct tally *t, enum rule rule,
 	t->rule_n = n;
 	if (rule == RULE_COLD || rule == RULE_CANARY) {
 		t->score = r->k;
-		t->threshold = rule == RULE_COLD || t->rule_span_ns >= CANARY_SPAN_NS
-				       ? CANARY_K
-				       : CANARY_K_SHORT;
+		t->threshold = rule == RULE_COLD ? COLD_K : canary_k(t->rule_span_ns);
 	} else {
 		t->score = -stats_ln_rank_p(n, r->k);
 		t->threshold = -d->p.ln_alpha;
@@ -67,10 +65,7 @@ static bool is_canary(const struct detector *d, const struct rungs *own, bool is
 {
 	int64_t span_ns = rungs_span_ns(own);
 
-	if (!d->p.canary)
-		return false;
-	if (!(own->k >= CANARY_K && span_ns >= CANARY_SPAN_NS) &&
-	    !(own->k >= CANARY_K_SHORT && span_ns >= SHORT_SPAN_NS))
+	if (!d->p.canary || own->k < canary_k(span_ns))
 		return false;
 	/* To fire it must still be growing; a leak that stands still is not gone. */
 	return is_firing ||

@@ -191,8 +191,7 @@ static bool holds(const struct rungs *r, int64_t now_ns)
 
 	if (r->k >= COLD_K && span_ns >= LONG_SPAN_NS)
 		return true;
-	if (!(r->k >= CANARY_K && span_ns >= CANARY_SPAN_NS) &&
-	    !(r->k >= CANARY_K_SHORT && span_ns >= SHORT_SPAN_NS))
+	if (r->k < canary_k(span_ns))
 		return false;
 	return now_ns - r->last_ns <= 2 * TMIN_NS + 3 * span_ns / (int64_t)(r->k - 1);
 }

@@ -172,7 +172,9 @@ static void draw_foot(const struct top_view *v, const struct top_model *m,
 		put_line(LINES - 2, A_NORMAL, sb.buf);
 	strbuf_release(&sb);
 	mvprintw(LINES - 1, 0, "%s   sorted by %s%s", keys_line, top_sort_name(v->sort),
-		 v->is_paused ? "   PAUSED" : "");
+		 v->is_paused  ? "   PAUSED"
+		 : v->is_ended ? "   END OF THE RECORDING"
+			       : "");
 }
 
 void top_view_draw(struct top_view *v, const struct top_model *m, const struct top_text_options *o)

@@ -17,6 +17,7 @@ struct top_view {
 	uint32_t selected_usage;
 	uint32_t first_row; /* scrolled away above */
 	bool is_paused;
+	bool is_ended; /* a recording's end is shown */
 	bool is_help;
 	bool has_colour;
 };
