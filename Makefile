@@ -192,10 +192,10 @@ bench-detector: deps-test ## false alarms, recall and delay beside its rivals: H
 	$(Q)$(O)/tools/bench_detector --hours $(or $(HOURS),10000) --runs $(or $(RUNS),50) \
 		$(if $(SEED),--seed $(SEED)) $(if $(MARKDOWN),--markdown)
 
-record-clients: deps-test ## record real clients again, OUT=FOLDER: an hour, needs root
+record-clients: deps-test ## record real clients again, OUT=FOLDER NAMES=...: 80 minutes, needs root
 	$(Q)tools/deps.sh record
 	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools
-	$(Q)CONNLEAK=$(O)/connleak tools/record_clients.sh $(or $(OUT),recordings)
+	$(Q)CONNLEAK=$(O)/connleak tools/record_clients.sh $(or $(OUT),recordings) $(NAMES)
 
 ledger: deps-test ## do the counts add up? 1,000,000 connections, needs root; CONNECTS=N SEED=N
 	$(Q)$(MAKE) --no-print-directory $(O)/connleak tools

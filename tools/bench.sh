@@ -400,7 +400,7 @@ user_s()
 	cpu_s=$(awk '{ print $1 + $2 }' <<<"$times")
 }
 
-# bench_replay - a busy hour of one process, plain and compressed
+# bench_replay - a busy day of a service, plain and compressed
 bench_replay()
 {
 	local n name
@@ -420,10 +420,15 @@ bench_replay()
 # bench_tick - the detector alone
 bench_tick()
 {
-	section "A tick at 10,000 holders and 100,000 open connections"
+	local line what figure
+	section "A tick of the detector"
 	"$tools/bench_tick" >"$work/tick" || exit 5
-	while IFS=$'\t' read -r what figure value limit; do
-		row "$what" "${limit:+$limit ms}" "$figure" ${limit:+"$value" "$limit"}
+	while read -r line; do
+		what=${line%%: *} figure=${line#*: }
+		case $figure in
+		median*) row "$what" "20 ms" "$figure" "$(awk '{ print $2 }' <<<"$figure")" 20 ;;
+		*) row "$what" "" "$figure" ;;
+		esac
 	done <"$work/tick"
 }
 

@@ -198,15 +198,23 @@ check_client()
 	n_unusable=$((n_unusable + 1))
 }
 
+# stop_unit NAME - a parent may start a child while it is asked to end: until nobody is left; 5 s
+stop_unit()
+{
+	local pid tries
+	for ((tries = 0; tries < 50; tries++)); do
+		while read -r pid; do kill -KILL "$pid"; done <"$cgroups/$1.service/cgroup.procs"
+		rmdir "$cgroups/$1.service" && return
+		sleep 0.1
+	done 2>/dev/null
+	echo "$1 does not end" >&2
+}
+
 stop_batch()
 {
 	local unit pid
-	for unit in "${units[@]}"; do
-		while read -r pid; do kill -KILL "$pid"; done <"$cgroups/$unit.service/cgroup.procs"
-	done 2>/dev/null
+	for unit in "${units[@]}"; do stop_unit "$unit"; done
 	for pid in "${pids[@]}"; do kill "$pid" && wait "$pid"; done 2>/dev/null
-	sleep 0.5
-	for unit in "${units[@]}"; do rmdir "$cgroups/$unit.service"; done 2>/dev/null
 	pids=() units=()
 }
 
