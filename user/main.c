@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the command table: dispatch and help come from it */
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -76,12 +77,27 @@ static bool has_unprintable_option(int argc, char **argv)
 	return false;
 }
 
+/*
+ * A descriptor of ours in the place of a closed stderr would get what is said there: a recording's
+ * file, for one. These fail when they are used, as the closed ones would.
+ */
+static bool fill_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static char name[] = "connleak"; /* what messages start with, whatever the file is called */
 	const struct command *command;
 	char shown[256];
 
+	if (!fill_standard_fds())
+		return EXIT_FAILED;
 	atexit(check_stdout);
 	/* what a burst took goes back to the system, not to libc's own store */
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);

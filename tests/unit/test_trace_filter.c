@@ -186,6 +186,42 @@ static void an_ended_process_gets_its_last_count(void **state)
 	end(&x);
 }
 
+/* A reader refuses a line that names a holder which was never told. */
+static void who_was_never_told_is_not_named(void **state)
+{
+	struct filtered x;
+
+	(void)state;
+	begin(&x);
+	holder(&x, 1, 4711);
+	opens(&x, 1, 11, pg);
+	push(&x, (struct event){.kind = EV_VIA, .conn = 11, .via = 9});
+	push(&x, (struct event){.kind = EV_MOVE, .conn = 11, .holder = 9});
+	push(&x, (struct event){.kind = EV_VIA, .conn = 11});
+	run(&x);
+	assert_int_equal(x.n[EV_MOVE], 0);
+	assert_int_equal(x.n[EV_VIA], 1);
+	end(&x);
+}
+
+static void another_peers_budget_is_left_out(void **state)
+{
+	struct filtered x;
+	struct event budget = {.kind = EV_BUDGET};
+
+	(void)state;
+	begin(&x);
+	budget.budget.limit = 97;
+	push(&x, budget);
+	budget.budget.peer = pg;
+	push(&x, budget);
+	budget.budget.peer = other_pg;
+	push(&x, budget);
+	run(&x);
+	assert_int_equal(x.n[EV_BUDGET], 2);
+	end(&x);
+}
+
 /* 100,000 short lives pass through tables that hold what lives. */
 static void ended_processes_are_forgotten(void **state)
 {
@@ -213,6 +249,8 @@ int main(void)
 		cmocka_unit_test(what_moves_away_names_its_new_holder),
 		cmocka_unit_test(another_peer_leaves_no_counters_that_are_not_its),
 		cmocka_unit_test(an_ended_process_gets_its_last_count),
+		cmocka_unit_test(who_was_never_told_is_not_named),
+		cmocka_unit_test(another_peers_budget_is_left_out),
 		cmocka_unit_test(ended_processes_are_forgotten),
 	};
 

@@ -108,6 +108,7 @@ static const struct refusal lines[] = {
 	/* no JSON, or not one object */
 	{"nonsense", "expected an object, found nonsense"},
 	{"[]", "expected an object, found ["},
+	{SCHEMA "}", "expected an event, as one file holds one recording, found {"},
 	{EV("tick"), "expected ',' or '}', found the end of the line"},
 	{EV("tick") "} x", "expected the end of the line, found x"},
 	{EV("tick") "}{}", "expected the end of the line, found {"},

@@ -274,6 +274,7 @@ static int run_view(struct top *top)
 		struct top_text_options o = text_options(top);
 		enum wake wake;
 
+		top->view.is_ended = top->session.has_ended;
 		if (next == NEXT_DRAW || (next == NEXT_LOOK && !top->view.is_paused))
 			top_view_draw(&top->view, &m, &o);
 		wake = session_wait(&top->session, STDIN_FILENO, &signal);
@@ -293,7 +294,6 @@ static int run_view(struct top *top)
 		err = build(top, &m);
 		if (err)
 			return err;
-		top->view.is_ended = top->session.has_ended;
 		/* so many frames do not follow: not waited for */
 		if (top->session.has_ended && top->frames)
 			next = NEXT_END;

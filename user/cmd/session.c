@@ -290,13 +290,13 @@ int session_look(struct session *s)
 	return err ? session_fail_look(s, err) : 0;
 }
 
-/* Milliseconds until the next look, rounded up; 0: it is due; -1: none follows. */
-static int wait_ms(const struct session *s)
+/* Milliseconds until the next look, rounded up; 0: it is due; -1: only input is waited for. */
+static int wait_ms(const struct session *s, int input_fd)
 {
 	int64_t left_ms = (s->next_tick_ns - source_bpf_now_ns() + NS_PER_MS - 1) / NS_PER_MS;
 
 	if (s->has_ended)
-		return -1;
+		return input_fd < 0 ? 0 : -1;
 	if (left_ms > INT_MAX)
 		return INT_MAX;
 	return left_ms <= 0 ? 0 : (int)left_ms;
@@ -311,7 +311,7 @@ enum wake session_wait(struct session *s, int input_fd, int *ret_signal)
 	};
 
 	for (;;) {
-		int ms = wait_ms(s), signal, n;
+		int ms = wait_ms(s, input_fd), signal, n;
 
 		n = poll(fds, 3, ms);
 		/* a window's new size arrives as an interrupted wait */

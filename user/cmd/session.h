@@ -59,7 +59,8 @@ int session_fail_look(const struct session *s, int err);
 bool session_has_decided(const struct session *s);
 
 /*
- * session_wait - until the next tick, a signal, a child's end, or input on @input_fd (-1: none)
+ * session_wait - until the next tick, a signal, a child's end, or input on @input_fd (-1: none);
+ *	behind the end of a recording until one of the others, or, without @input_fd, not at all
  * @ret_signal: the signal's number with WAKE_SIGNAL
  */
 enum wake session_wait(struct session *s, int input_fd, int *ret_signal);

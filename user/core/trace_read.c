@@ -214,6 +214,14 @@ static int read_event(struct trace_reader *r, struct jsonscan *js, struct event 
 	return 1;
 }
 
+/* Two recordings, one behind the other: the times and ids of the second begin anew. */
+static bool is_second_header(const char *line, size_t len)
+{
+	static const char begins[] = "{\"schema\":";
+
+	return len >= sizeof(begins) - 1 && !memcmp(line, begins, sizeof(begins) - 1);
+}
+
 int trace_read(struct trace_reader *r, const char *line, size_t len, struct event *ret,
 	       struct parse_err *err)
 {
@@ -234,5 +242,7 @@ int trace_read(struct trace_reader *r, const char *line, size_t len, struct even
 	if (!r->has_header)
 		return read_header(r, &js, err);
 	n = read_event(r, &js, ret);
+	if (n == -EINVAL && is_second_header(line, len))
+		jsonscan_fail(&js, js.start, "an event, as one file holds one recording");
 	return n < 0 ? refuse(r, &js, n == -EINVAL ? -EBADMSG : n, err) : n;
 }
