@@ -474,7 +474,9 @@ static int run_canary(struct watch *w, struct canary_options *o)
 	err = await_in_recording(w);
 	if (err)
 		return err;
-	params.start_ns = w->session.engine.now_ns;
+	/* a recording begins with its time, and what its first look saw opened was seen to open */
+	params.start_ns =
+		o->options.replay_path && !o->options.wait_ns ? 0 : w->session.engine.now_ns;
 	w->start_ns = w->last_progress_ns = params.start_ns;
 	w->canary = canary_new(&params);
 	if (!w->canary)

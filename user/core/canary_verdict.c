@@ -269,8 +269,9 @@ static bool refuse(const struct canary *c, enum canary_end why, struct verdict *
 		v->needed_window_s = NAN;
 	} else if (v->exchanges < CANARY_MIN_EXCHANGES) {
 		snprintf(v->reason, sizeof(v->reason),
-			 "only %s exchanges with the server were seen, and it takes %d to tell",
-			 text_count(v->exchanges, n), CANARY_MIN_EXCHANGES);
+			 "only %s exchange%s with the server %s seen, and it takes %d to tell",
+			 text_count(v->exchanges, n), v->exchanges == 1 ? "" : "s",
+			 v->exchanges == 1 ? "was" : "were", CANARY_MIN_EXCHANGES);
 	} else {
 		return false;
 	}
