@@ -141,6 +141,41 @@ static void what_moves_away_names_its_new_holder(void **state)
 	end(&x);
 }
 
+static void what_moves_to_the_target_is_told_then(void **state)
+{
+	struct event io = {.kind = EV_IO, .conn = 12};
+	struct filtered x;
+	const struct conn *c;
+
+	(void)state;
+	begin(&x);
+	holder(&x, 1, 4711);
+	holder(&x, 2, 5002);
+	opens(&x, 2, 12, pg);
+	opens(&x, 2, 13, pg);
+	io.io.tx_ns = 5;
+	io.io.rx_ns = 6;
+	io.io.rx = 480;
+	push(&x, io);
+	run(&x);
+	assert_int_equal(x.n[EV_OPEN], 0);
+	push(&x, (struct event){.kind = EV_MOVE, .conn = 12, .holder = 1});
+	run(&x);
+	assert_int_equal(x.n[EV_HOLDER], 2);
+	assert_int_equal(x.n[EV_OPEN], 1);
+	assert_int_equal(x.n[EV_IO], 1);
+	assert_int_equal(x.n[EV_MOVE], 1);
+	c = proctab_conn(x.pt, proctab_find_conn(x.pt, 12));
+	assert_non_null(c);
+	assert_true(c->adopted);
+	assert_int_equal(c->rx, 480);
+	push(&x, (struct event){.kind = EV_CLOSE, .conn = 12});
+	push(&x, (struct event){.kind = EV_CLOSE, .conn = 13});
+	run(&x);
+	assert_int_equal(x.n[EV_CLOSE], 1);
+	end(&x);
+}
+
 static void another_peer_leaves_no_counters_that_are_not_its(void **state)
 {
 	struct event fails = {.kind = EV_FAIL, .holder = 1};
@@ -247,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(others_leave_nothing),
 		cmocka_unit_test(what_moves_away_names_its_new_holder),
+		cmocka_unit_test(what_moves_to_the_target_is_told_then),
 		cmocka_unit_test(another_peer_leaves_no_counters_that_are_not_its),
 		cmocka_unit_test(an_ended_process_gets_its_last_count),
 		cmocka_unit_test(who_was_never_told_is_not_named),

@@ -202,6 +202,17 @@ static void say_if_too_short(const struct canary_params *p)
 	strbuf_release(&sb);
 }
 
+/* A recording that is longer than the window was judged in part. */
+static void say_what_is_left(const struct watch *w)
+{
+	char duration[TEXT_DURATION_LEN];
+
+	fprintf(stderr,
+		"connleak: judged %s of the recording, which may go on: see --for and --wait, or "
+		"connleak replay\n",
+		text_duration(w->options->for_ns, duration));
+}
+
 static void say_what_is_watched(const struct watch *w)
 {
 	const struct canary_options *o = w->options;
@@ -495,6 +506,8 @@ static int run_canary(struct watch *w, struct canary_options *o)
 		return err;
 	canary_verdict(w->canary, w->session.engine.table, w->session.engine.detector, end,
 		       &verdict);
+	if (w->session.is_replay && end == CANARY_END_TIME && verdict.kind != VERDICT_LEAK)
+		say_what_is_left(w);
 	program_stop(&w->program);
 	err = print_verdict(w, &verdict);
 	return err ? err : exit_of(o, verdict.kind);

@@ -264,11 +264,13 @@ int cmd_record(int argc, char **argv)
 		       "command "
 		       "line or an environment."};
 	struct record r = {0};
+	const char *shown;
 	int err;
 
 	options_init(&r.options);
 	options_parse(&argp, argc, argv, 0, &r);
-	text_clean(r.name, sizeof(r.name), r.path, strlen(r.path));
+	shown = strcmp(r.path, "-") ? r.path : "stdout";
+	text_clean(r.name, sizeof(r.name), shown, strlen(shown));
 	err = run_record(&r);
 	trace_file_close(r.file);
 	trace_filter_free(r.filter);

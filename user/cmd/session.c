@@ -218,28 +218,36 @@ void session_close(struct session *s)
 	s->signal_fd = -1;
 }
 
-/* As slow as asked for, but never later than a clock can tell. */
-static int64_t replay_interval_ns(const struct session *s)
+/* Of a replay: the trace's time plays at `speed`, gaps included; but never later than a clock can tell. */
+static void plan_replay(struct session *s)
 {
-	double ns = (double)s->source.interval_ns / s->speed;
+	int64_t now_ns = source_bpf_now_ns();
+	double ns;
 
-	return ns < 1e17 ? (int64_t)ns : 100000000 * NS_PER_S;
+	if (!(s->speed > 0))
+		return;
+	if (!s->pace_from_ns) {
+		s->pace_from_ns = now_ns;
+		s->pace_trace_ns = s->snapshot.now_ns;
+	}
+	ns = (double)(s->snapshot.now_ns - s->pace_trace_ns + s->source.interval_ns) / s->speed;
+	s->next_tick_ns = s->pace_from_ns + (ns < 1e17 ? (int64_t)ns : 100000000 * NS_PER_S);
+	/* what could not keep up, or was stopped, goes on from here */
+	if (s->next_tick_ns < now_ns - NS_PER_S)
+		s->pace_from_ns = 0;
 }
 
 /* When the next look is due, by the real clock. */
 static void plan_next(struct session *s)
 {
-	int64_t now_ns;
-
-	if (s->is_replay && !(s->speed > 0))
+	if (s->is_replay) {
+		plan_replay(s);
 		return;
-	now_ns = s->is_replay ? source_bpf_now_ns() : s->snapshot.now_ns;
-	s->next_tick_ns += s->is_replay ? replay_interval_ns(s) : s->source.interval_ns;
+	}
+	s->next_tick_ns += s->source.interval_ns;
 	/* a machine that stood still is looked at once, not once for each missed tick */
-	if (s->next_tick_ns <= now_ns && !s->is_replay)
-		s->next_tick_ns = now_ns + s->source.interval_ns;
-	else if (s->next_tick_ns < now_ns - NS_PER_S)
-		s->next_tick_ns = now_ns;
+	if (s->next_tick_ns <= s->snapshot.now_ns)
+		s->next_tick_ns = s->snapshot.now_ns + s->source.interval_ns;
 }
 
 int session_try_look(struct session *s)

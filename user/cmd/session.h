@@ -27,6 +27,8 @@ struct session {
 	bool is_replay;
 	bool has_ended; /* of a replay: nothing follows, and the last look brought nothing */
 	double speed;	/* of a replay; 0: as fast as possible */
+	/* of a replay: the real clock and the trace's, when they went side by side; 0: not yet */
+	int64_t pace_from_ns, pace_trace_ns;
 };
 
 enum wake { WAKE_TICK, WAKE_SIGNAL, WAKE_CHILD, WAKE_INPUT, WAKE_FAILED };

@@ -90,8 +90,8 @@ void session_replay_say(const struct session *s)
 			" lines of an unknown kind (\"%s\"), passed over\n",
 			name, r.n_unknown, r.unknown_ev);
 	if (r.n_skipped)
-		fprintf(stderr, "connleak: %s\nconnleak: %s: %" PRIu64 " corrupt lines skipped\n",
-			r.first_bad, name, r.n_skipped);
+		fprintf(stderr, "connleak: %s\nconnleak: %s: %" PRIu64 " corrupt line%s skipped\n",
+			r.first_bad, name, r.n_skipped, r.n_skipped == 1 ? "" : "s");
 	if (s->has_ended && !r.has_end)
 		fprintf(stderr,
 			"connleak: %s: was cut off%s, no end is recorded; used as far as it goes\n",

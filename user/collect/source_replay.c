@@ -32,6 +32,7 @@ struct replay {
 	int failed;	/* the negative errno next() failed with; it stays */
 	char name[256]; /* of the file, cleaned */
 	struct replay_report report;
+	bool is_damage_told; /* and counted, with is_skip_bad */
 };
 
 /* --- what is refused --- */
@@ -76,6 +77,10 @@ static int at_end(struct replay *r)
 	trace_reader_state(r->reader, &state);
 	if (trace_input_is_broken(r->in))
 		r->report.is_cut = true;
+	if (trace_input_is_damaged(r->in) && !r->is_damage_told) {
+		r->is_damage_told = r->o.is_skip_bad;
+		return refuse_line(r, "expected gzip data to the end, found damaged ones");
+	}
 	if (r->o.is_strict && r->report.is_cut)
 		return refuse(r, "expected the rest of the trace, found that it breaks off");
 	if (r->o.is_strict && !state.has_end)

@@ -23,6 +23,7 @@ struct trace_input {
 	bool is_in_member; /* of a gzip file; false: between two of them */
 	bool is_at_end;	   /* no more text comes */
 	bool is_broken;
+	bool is_damaged;  /* broken by its content, not by its length */
 	bool is_skipping; /* inside a line that was refused for its length */
 	bool is_unended;
 	int err; /* of reading; it stays */
@@ -183,7 +184,7 @@ static int inflate_step(struct trace_input *in)
 	if (rc == Z_STREAM_END)
 		in->is_in_member = false;
 	else if (rc != Z_OK && rc != Z_BUF_ERROR)
-		in->is_broken = true;
+		in->is_broken = in->is_damaged = true;
 	return rc == Z_MEM_ERROR ? -ENOMEM : 0;
 }
 
@@ -289,4 +290,9 @@ bool trace_input_is_unended(const struct trace_input *in)
 bool trace_input_is_broken(const struct trace_input *in)
 {
 	return in->is_broken;
+}
+
+bool trace_input_is_damaged(const struct trace_input *in)
+{
+	return in->is_damaged;
 }

@@ -46,5 +46,7 @@ uint64_t trace_input_line_no(const struct trace_input *in);
 bool trace_input_is_unended(const struct trace_input *in);
 /* The gzip file broke off, is damaged, or goes on with something else: what comes is not all. */
 bool trace_input_is_broken(const struct trace_input *in);
+/* ... and not because it broke off. */
+bool trace_input_is_damaged(const struct trace_input *in);
 
 #endif

@@ -22,9 +22,18 @@ struct known_holder {
 	uint32_t next_free;
 };
 
+/* Of one that is not asked for, what is told of it should it move to a holder that is. */
 struct known_conn {
 	uint64_t id;
+	uint64_t holder, site;
+	int64_t tx_ns, rx_ns;
+	uint64_t tx, rx;
+	struct endpoint local, peer;
+	uint32_t tid;
 	uint32_t next_free;
+	uint8_t last; /* enum io_last */
+	bool has_io;
+	bool is_told;
 };
 
 struct trace_filter {
@@ -101,9 +110,18 @@ static struct known_holder *find_holder(const struct trace_filter *f, uint64_t i
 	return slot == IDMAP_NONE ? NULL : slots_at(&f->holders, slot);
 }
 
-static bool is_followed(const struct trace_filter *f, uint64_t conn)
+static struct known_conn *find_conn(const struct trace_filter *f, uint64_t id)
 {
-	return find(&f->conns, &f->conn_map, conn) != IDMAP_NONE;
+	uint32_t slot = find(&f->conns, &f->conn_map, id);
+
+	return slot == IDMAP_NONE ? NULL : slots_at(&f->conns, slot);
+}
+
+static bool is_told(const struct trace_filter *f, uint64_t conn)
+{
+	const struct known_conn *c = find_conn(f, conn);
+
+	return c && c->is_told;
 }
 
 static int announce(struct known_holder *h, int64_t t_ns, struct snapshot *out)
@@ -180,7 +198,7 @@ static int on_open(struct trace_filter *f, const struct event *ev, struct snapsh
 	uint32_t slot;
 	int err;
 
-	if (!h || !h->is_wanted)
+	if (!h)
 		return 0;
 	if (!f->ops.wants_peer(f->ops.arg, &ev->open.peer)) {
 		h->has_passed = true;
@@ -190,18 +208,70 @@ static int on_open(struct trace_filter *f, const struct event *ev, struct snapsh
 	if (err)
 		return err == -ENOSPC ? 0 : err;
 	c = slots_at(&f->conns, slot);
-	c->id = ev->conn;
-	return snapshot_push(out, ev);
+	*c = (struct known_conn){.id = ev->conn,
+				 .holder = ev->holder,
+				 .site = ev->site,
+				 .tid = ev->tid,
+				 .local = ev->open.local,
+				 .peer = ev->open.peer,
+				 .is_told = h->is_wanted};
+	return c->is_told ? snapshot_push(out, ev) : 0;
+}
+
+static int on_io(struct trace_filter *f, const struct event *ev, struct snapshot *out)
+{
+	struct known_conn *c = find_conn(f, ev->conn);
+
+	if (!c)
+		return 0;
+	c->tx_ns = ev->io.tx_ns;
+	c->rx_ns = ev->io.rx_ns;
+	c->tx = ev->io.tx;
+	c->rx = ev->io.rx;
+	c->last = (uint8_t)ev->io.last;
+	c->has_io = true;
+	return c->is_told ? snapshot_push(out, ev) : 0;
 }
 
 static int on_close(struct trace_filter *f, const struct event *ev, struct snapshot *out)
 {
 	uint32_t slot = find(&f->conns, &f->conn_map, ev->conn);
+	bool was_told = is_told(f, ev->conn);
 
 	if (slot == IDMAP_NONE)
 		return 0;
 	give(&f->conns, &f->conn_map, slot);
-	return snapshot_push(out, ev);
+	return was_told ? snapshot_push(out, ev) : 0;
+}
+
+/* What has been open for long is told now, as one that was open before: its age is a bound. */
+static int tell_late(struct trace_filter *f, struct known_conn *c, int64_t t_ns,
+		     struct snapshot *out)
+{
+	struct known_holder *h = find_holder(f, c->holder);
+	struct event ev = {.t_ns = t_ns,
+			   .kind = EV_OPEN,
+			   .conn = c->id,
+			   .holder = c->holder,
+			   .site = c->site,
+			   .tid = c->tid,
+			   .open = {c->local, c->peer, true}};
+	int err = h ? announce(h, t_ns, out) : 0;
+
+	/* an opener that is forgotten cannot be told any more */
+	if (err || !h)
+		return err;
+	c->is_told = true;
+	err = snapshot_push(out, &ev);
+	if (err || !c->has_io)
+		return err;
+	ev.kind = EV_IO;
+	ev.io.tx_ns = c->tx_ns;
+	ev.io.rx_ns = c->rx_ns;
+	ev.io.tx = c->tx;
+	ev.io.rx = c->rx;
+	ev.io.last = (enum io_last)c->last;
+	return snapshot_push(out, &ev);
 }
 
 /* A connection's event that names another holder, 0 for none. */
@@ -211,10 +281,23 @@ static int on_reference(struct trace_filter *f, const struct event *ev, uint64_t
 	struct known_holder *h = holder ? find_holder(f, holder) : NULL;
 	int err;
 
-	if (!is_followed(f, ev->conn) || (holder && !h))
+	if (!is_told(f, ev->conn) || (holder && !h))
 		return 0;
 	err = h ? announce(h, ev->t_ns, out) : 0;
 	return err ? err : snapshot_push(out, ev);
+}
+
+static int on_move(struct trace_filter *f, const struct event *ev, struct snapshot *out)
+{
+	struct known_conn *c = find_conn(f, ev->conn);
+	const struct known_holder *to = find_holder(f, ev->holder);
+	int err = 0;
+
+	if (c && to && to->is_wanted && !c->is_told)
+		err = tell_late(f, c, ev->t_ns, out);
+	if (c && !c->is_told)
+		c->holder = ev->holder;
+	return err ? err : on_reference(f, ev, ev->holder, out);
 }
 
 static bool is_about_wanted(const struct trace_filter *f, const struct event *ev)
@@ -242,14 +325,15 @@ static int apply(struct trace_filter *f, const struct event *ev, struct snapshot
 	case EV_CLOSE:
 		return on_close(f, ev, out);
 	case EV_MOVE:
-		return on_reference(f, ev, ev->holder, out);
+		return on_move(f, ev, out);
 	case EV_VIA:
 		return on_reference(f, ev, ev->via, out);
 	case EV_IO:
+		return on_io(f, ev, out);
 	case EV_USE:
 	case EV_FIN:
 	case EV_HELD:
-		return is_followed(f, ev->conn) ? snapshot_push(out, ev) : 0;
+		return is_told(f, ev->conn) ? snapshot_push(out, ev) : 0;
 	case EV_FAIL:
 	case EV_COUNT:
 	case EV_THREAD_EXIT:

@@ -3,7 +3,8 @@
  * trace_filter.h - the part of a stream of events that is about some holders and peers only
  *
  * What is left is whole: each event's holder and connection were announced before it. A holder
- * that is not asked for appears when a connection of one that is moves to it, or ends in it.
+ * that is not asked for appears when a connection of one that is moves to it, or ends in it, or
+ * when one of its own moves to a holder that is asked for: that one is told then, as adopted.
  */
 #ifndef CONNLEAK_TRACE_FILTER_H
 #define CONNLEAK_TRACE_FILTER_H
