@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_verdict_words.c - what a verdict adds to the usual: doubts, a control, a start
- * objects: core/words.o core/text.o core/strbuf.o
+ * objects: core/words.o core/words_verdict.o core/text.o core/strbuf.o
  * objects: core/finding.o core/endpoint.o core/holder_info.o core/site_info.o core/idmap.o
  * objects: core/app_frame.o
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_words.c - findings, verdicts and doctor's page read as they must
- * objects: core/words.o core/doctor.o core/text.o core/strbuf.o
+ * objects: core/words.o core/words_verdict.o core/doctor.o core/text.o core/strbuf.o
  * objects: core/finding.o core/endpoint.o core/holder_info.o core/site_info.o core/idmap.o
  * objects: core/app_frame.o
  */
