@@ -60,15 +60,18 @@ static int add_json(const struct session *s, const struct finding *f, struct str
 	return err;
 }
 
-/* "2026-02-08T13:36:52Z" and the finding's block; what is over needs a sentence only. */
+/* "2026-02-08T13:36:52Z  warning" and the finding's block; what is over needs a sentence only. */
 static int add_text(const struct session *s, const struct finding *f, struct strbuf *sb)
 {
 	char time[32];
 
 	text_time(f->time_ns + s->json.wall_offset_ns, time);
 	strbuf_printf(sb, "%.19sZ  ", time);
-	if (f->status == FINDING_FIRING)
+	if (f->status == FINDING_FIRING) {
+		/* told again when it gets worse: the word says what it is now */
+		strbuf_printf(sb, "%-8s  ", severity_name(f->severity));
 		return words_finding(sb, f);
+	}
 	strbuf_puts(sb, "resolved  ");
 	words_summary(sb, f);
 	return strbuf_puts(sb, "\n");

@@ -310,7 +310,7 @@ static json_t *verdict_baseline(const struct verdict *v)
 	json_part_set(&p, "exposure", exposure_part(b, b->exposure));
 	json_part_set(&p, "control_abandoned", json_part_count(b->control_abandoned));
 	json_part_set(&p, "control_exposure", exposure_part(b, b->control_exposure));
-	json_part_set(&p, "p", json_part_rate(b->p));
+	json_part_set(&p, "p", json_part_chance(b->p));
 	return json_part_end(&p);
 }
 

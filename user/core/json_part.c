@@ -104,6 +104,18 @@ json_t *json_part_rate(double v)
 	return json_real(round(v));
 }
 
+json_t *json_part_chance(double p)
+{
+	double unit;
+
+	if (!isfinite(p))
+		return json_null();
+	if (p <= 0 || p >= 1e-6)
+		return json_part_rate(p);
+	unit = pow(10, floor(log10(p)) - 2);
+	return json_real(round(p / unit) * unit);
+}
+
 json_t *json_part_time(const struct json_context *ctx, int64_t t_ns)
 {
 	char buf[32];

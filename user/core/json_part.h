@@ -38,6 +38,8 @@ json_t *json_part_seconds(double s);
 json_t *json_part_whole(double s);
 /* Three significant digits; null for what is not finite. */
 json_t *json_part_rate(double v);
+/* A probability, however small; null for what is not finite. */
+json_t *json_part_chance(double p);
 /* Three digits after the point; null for what is not finite. */
 json_t *json_part_real(double v);
 /* RFC 3339; null for T_NEVER. */

@@ -105,6 +105,10 @@ static void peer_tail(struct strbuf *sb, const struct top_peer *t, bool has_inte
 		strbuf_puts(sb, " usable");
 	if (isfinite(t->rate_per_min))
 		strbuf_printf(sb, "   LEAKING %s/min", text_rate(t->rate_per_min, a));
+	if (used >= 0 && t->peer->limit && used >= t->peer->limit) {
+		strbuf_puts(sb, "   none left");
+		return;
+	}
 	if (!isfinite(t->exhausted_in_s))
 		return;
 	strbuf_printf(sb, "   full in %s", text_about(t->exhausted_in_s, a));
