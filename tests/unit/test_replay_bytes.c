@@ -113,8 +113,6 @@ static void gzip_members_are_one_text(void **state)
 	}
 }
 
-/* --- cut off --- */
-
 /* Lines of the first @n bytes of the sample that can be read, and whether a piece is left over. */
 static size_t whole_lines(size_t n, bool *ret_is_cut)
 {
@@ -223,8 +221,6 @@ static void what_was_flushed_is_read(void **state)
 	assert_int_equal(trace_file_close(f), 0);
 }
 
-/* --- damaged --- */
-
 /* What could be read was read; that it is not as it was written is no cut, but damage. */
 static void assert_damaged(void **state, const void *bytes, size_t n, size_t n_events)
 {
@@ -305,8 +301,6 @@ static void damaged_bytes_are_survived(void **state)
 	}
 	free(packed);
 }
-
-/* --- what is no trace --- */
 
 static void what_is_no_trace_is_said(void **state)
 {
